@@ -1,0 +1,1 @@
+"""Everything a flow can call: one room for each stage of the evidence."""

@@ -1,0 +1,1 @@
+"""How a delivery becomes rows of the lake: contract, types, quarantine, ledger."""

@@ -1,0 +1,1 @@
+"""Expectations, how they are judged, and the verdict that opens or shuts the gate."""

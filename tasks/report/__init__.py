@@ -1,0 +1,1 @@
+"""Evidence as a person reads it: tables, figures, pages, in English and Korean."""
