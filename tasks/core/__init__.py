@@ -1,1 +1,1 @@
-"""Shared ground: errors, paths, settings, the study spec, the lake, the run, results, disclosure. Imports no other room."""
+"""Shared ground that imports no other room: errors, paths, settings, spec, lake, run, results."""

@@ -1,0 +1,188 @@
+"""The lake: DuckDB tables in Parquet under one versioned catalogue. Ingest writes, runs read.
+
+Schema `omop` holds the CDM tables plus `site_id`; `tables` holds registry tables, one per site
+and name; `meta` holds the ledger and the deliveries. Every commit is a snapshot.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from tasks.core.duck import duck, identifier, load_extensions, quoted
+from tasks.core.errors import BusyError, LakeError
+from tasks.core.omop import omop_tables
+from tasks.core.paths import Home
+from tasks.core.site import SiteSettings
+
+Connection = duckdb.DuckDBPyConnection
+
+LEDGER_COLUMNS = {
+    "delivery_id": "varchar",
+    "site_id": "varchar",
+    "file": "varchar",
+    "table_name": "varchar",
+    "sha256": "varchar",
+    "rows_in": "bigint",
+    "rows_loaded": "bigint",
+    "rows_quarantined": "bigint",
+    "rows_deduplicated": "bigint",
+    "status": "varchar",
+    "code": "varchar",
+}
+DELIVERY_COLUMNS = {
+    "delivery_id": "varchar",
+    "site_id": "varchar",
+    "content_sha256": "varchar",
+    "kind": "varchar",
+    "format": "varchar",
+    "data_cutoff": "date",
+    "data_class": "varchar",
+    "vocabulary_version": "varchar",
+    "status": "varchar",
+    "codes": "varchar",
+    "quality": "varchar",
+}
+_META = {"ledger": LEDGER_COLUMNS, "delivery": DELIVERY_COLUMNS}
+COMMITTED = ("accepted", "accepted_with_warnings", "partial")
+
+
+@contextmanager
+def open_lake(
+    home: Home, site: SiteSettings, *, snapshot: int | None = None, write: bool = False
+) -> Iterator[Connection]:
+    """Open an in-memory DuckDB with the lake attached as `lake`.
+
+    Args:
+        home: The working home.
+        site: Tells where the catalogue is.
+        snapshot: Pin the lake at this snapshot; the newest when absent.
+        write: Attach for writing (only ingest does); creates the lake on first use.
+
+    Raises:
+        LakeError: There is no lake yet, or the snapshot does not exist.
+    """
+    if not write and site.catalogue_url == "sqlite" and not (home.lake / "catalog.sqlite").exists():
+        raise LakeError(str(home.lake), "no lake yet", "ingest a delivery: `causeway ingest PATH`.")
+    with duck() as con:
+        _attach(con, home, site, snapshot, write)
+        if write:
+            _create_missing(con)
+        yield con
+
+
+@contextmanager
+def lake_writer(home: Home, seconds: float = 600) -> Iterator[None]:
+    """Hold the one right to write the lake of this home; wait up to `seconds` for it.
+
+    Raises:
+        BusyError: Another ingest holds it.
+    """
+    lock = FileLock(home.lake / ".writer.lock", timeout=seconds)
+    try:
+        lock.acquire()
+    except Timeout:
+        what = f"another ingest has been writing for {seconds:g} seconds"
+        raise BusyError(str(home.lake), what, "wait for it to end, then start again.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def newest_snapshot(con: Connection) -> int:
+    """Return the newest snapshot that an accepted delivery made.
+
+    Raises:
+        LakeError: No delivery has been accepted yet.
+    """
+    found = con.execute(
+        "select max(snapshot_id) from lake.meta.delivery where list_contains($accepted, status)",
+        {"accepted": list(COMMITTED)},
+    ).fetchone()
+    if not found or found[0] is None:
+        raise LakeError("lake", "holds no accepted delivery", "run `causeway ingest PATH` first.")
+    return int(found[0])
+
+
+def content_hash(con: Connection) -> str:
+    """Return a hash of all study data of the attached snapshot that ignores the order of rows."""
+    tables = con.execute(
+        "select table_schema, table_name from information_schema.tables "
+        "where table_catalog = 'lake' and table_schema in ('omop', 'tables') order by all"
+    ).fetchall()
+    digest = hashlib.sha256()
+    for schema, table in tables:
+        name = f"lake.{identifier(schema)}.{identifier(table)}"
+        query = f"select count(*), sum(hash(t)::hugeint) from {name} as t"  # noqa: S608
+        rows, total = con.execute(query).fetchall()[0]
+        if rows:
+            digest.update(f"{schema}.{table}:{rows}:{total}\n".encode())
+    return digest.hexdigest()
+
+
+def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
+    """Return the deliveries whose rows make up the attached snapshot, oldest first.
+
+    A full delivery of a site and format ends what came before it; increments add to it.
+    """
+    found = con.execute(
+        """
+        with committed as (
+            select snapshot_id, * from lake.meta.delivery where list_contains($accepted, status)
+        ),
+        last_full as (
+            select site_id, format, max(snapshot_id) as snapshot_id
+            from committed where kind = 'full' group by all
+        )
+        select committed.* from committed
+        left join last_full using (site_id, format)
+        where committed.snapshot_id >= coalesce(last_full.snapshot_id, 0)
+        order by committed.snapshot_id
+        """,
+        {"accepted": list(COMMITTED)},
+    )
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def _attach(
+    con: Connection, home: Home, site: SiteSettings, snapshot: int | None, write: bool
+) -> None:
+    if site.catalogue_url == "sqlite":
+        load_extensions(con, "sqlite_scanner", "ducklake")
+        catalogue = f"ducklake:sqlite:{home.lake / 'catalog.sqlite'}"
+    else:
+        load_extensions(con, "postgres_scanner", "ducklake")
+        catalogue = f"ducklake:{site.catalogue_url}"
+    options = [f"data_path {quoted(f'{home.lake}/data/')}"]
+    options += ["data_inlining_row_limit 0"] if write else ["read_only"]
+    options += [f"snapshot_version {snapshot:d}"] if snapshot is not None else []
+    try:
+        con.execute(f"attach {quoted(catalogue)} as lake ({', '.join(options)})")
+    except duckdb.Error as exc:
+        what = f"cannot be attached at snapshot {snapshot if snapshot is not None else 'newest'}"
+        fix = "check catalogue_url in site.yaml and the snapshot number (`causeway status`)."
+        raise LakeError("lake", f"{what} ({type(exc).__name__})", fix) from None
+
+
+def _create_missing(con: Connection) -> None:
+    """Create schemas and tables of a new lake in one commit; do nothing on a complete one."""
+    present = con.execute(
+        "select table_schema || '.' || table_name from information_schema.tables "
+        "where table_catalog = 'lake'"
+    ).fetchall()
+    if ("meta.delivery",) in present:
+        return
+    con.execute("begin")
+    for schema in ("omop", "tables", "meta"):
+        con.execute(f"create schema if not exists lake.{schema}")
+    for table in omop_tables().values():
+        columns = ", ".join(f"{identifier(c.name)} {c.type}" for c in table.columns)
+        con.execute(f"create table lake.omop.{table.name} (site_id varchar, {columns})")
+    for name, columns_of in _META.items():
+        columns = ", ".join(f"{column} {kind}" for column, kind in columns_of.items())
+        con.execute(f"create table lake.meta.{name} ({columns})")
+    con.execute("commit")
