@@ -1,0 +1,302 @@
+"""What a study is: one YAML file, one frozen, validated value, one canonical hash."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from tasks.core.errors import Message, SpecError, UsageError
+from tasks.core.paths import STUDIES_DIR
+from tasks.core.strict_yaml import read_yaml
+from tasks.core.validate import validated
+
+Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
+ConceptId = Annotated[int, Field(ge=0, le=2_147_483_647)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Text(_Frozen):
+    """One text in both languages of the report."""
+
+    en: Annotated[str, Field(min_length=1, max_length=2000)]
+    ko: Annotated[str, Field(min_length=1, max_length=2000)]
+
+    def in_language(self, language: str) -> str:
+        """Return the text in `en` or `ko`."""
+        return self.ko if language == "ko" else self.en
+
+
+class Study(_Frozen):
+    """What is asked, and under which name."""
+
+    id: Id
+    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
+    title: Text
+    question: Text
+    registration: str | None = None
+    notice: Annotated[Text | None, Field(description="Shown on every page of the report.")] = None
+    limits: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)] = ()
+
+
+class LakeSource(_Frozen):
+    """Cohorts are built from the OMOP tables of the lake."""
+
+    id: Id
+    kind: Literal["lake"]
+    sites: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")], ...],
+        BeforeValidator(_as_tuple),
+        Field(description="Sites to use; all sites of the lake when empty."),
+    ] = ()
+
+
+class CodeList(_Frozen):
+    """A set of standard concepts."""
+
+    id: Id
+    concepts: Annotated[tuple[ConceptId, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    include_descendants: bool
+    source: Annotated[str, Field(min_length=1)]
+
+
+class Exposure(_Frozen):
+    """One arm: persons enter at their first drug era of the code list."""
+
+    name: Text
+    code_list: Id
+
+
+class Outcome(_Frozen):
+    """The event of interest, from condition_occurrence."""
+
+    name: Text
+    code_list: Id
+
+
+class Anchor(_Frozen):
+    """A day relative to the exposure era."""
+
+    anchor: Literal["era_start", "era_end"]
+    offset_days: Annotated[int, Field(ge=-36_500, le=36_500)]
+
+
+class Design(_Frozen):
+    """A new-user, active-comparator target trial.
+
+    Time zero, eligibility and assignment all fall on the start of the first exposure era.
+    """
+
+    type: Literal["new_user_active_comparator"]
+    time_zero: Literal["first_drug_era_start"]
+    prior_observation_days: Days
+    common_period: Annotated[
+        bool, Field(description="Keep the calendar period in which both arms have first eras.")
+    ]
+    in_both_arms: Literal["keep_first", "drop"]
+    prior_outcome_days: Annotated[
+        Days, Field(description="Drop persons with the outcome in so many days before time zero.")
+    ]
+    risk_start: Anchor
+    risk_end: Anchor
+    censor_at: Literal["observation_end"]
+    competing: Annotated[
+        Literal["none", "death"],
+        Field(description="What ends follow-up and rules out the outcome."),
+    ]
+    estimand: Text
+
+
+class AgeCovariate(_Frozen):
+    """Age at time zero, in years."""
+
+    id: Id
+    kind: Literal["age"]
+    method: Literal["calendar_year"]
+    spline_knots_years: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
+
+
+class SexCovariate(_Frozen):
+    """Sex as recorded."""
+
+    id: Id
+    kind: Literal["sex"]
+
+
+class ConditionCovariates(_Frozen):
+    """Any record of a condition before time zero, one covariate a condition concept."""
+
+    id: Id
+    kind: Literal["conditions"]
+    window_start_days: Annotated[int, Field(ge=-36_500, le=-1)]
+    window_end_days: Annotated[int, Field(ge=-36_500, le=-1)]
+    min_share: Annotated[float, Field(gt=0, lt=0.5)]
+    exclude: Annotated[tuple[Id, ...], BeforeValidator(_as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _window_runs_forward(self) -> Self:
+        if self.window_end_days < self.window_start_days:
+            raise ValueError("window_end_days lies before window_start_days")
+        return self
+
+
+Covariate = Annotated[
+    AgeCovariate | SexCovariate | ConditionCovariates, Field(discriminator="kind")
+]
+Adjustment = Literal["none", "iptw_ate", "overlap", "matched"]
+
+
+class Analysis(_Frozen):
+    """One named estimate: a method, an adjustment, and the part it plays."""
+
+    id: Id
+    role: Literal["primary", "secondary", "sensitivity", "exploratory", "replication"]
+    method: Literal[
+        "cox",
+        "kaplan_meier",
+        "log_rank",
+        "rmst",
+        "cumulative_incidence",
+        "incidence_rate",
+    ]
+    adjustment: Adjustment
+    ties: Literal["breslow", "efron"] | None = None
+    std_error: Literal["model", "robust", "profile_likelihood"] | None = None
+    horizon_days: Annotated[int, Field(gt=0, le=36_500)] | None = None
+    table_days: Annotated[tuple[Days, ...], BeforeValidator(_as_tuple)] = ()
+
+    @model_validator(mode="after")
+    def _says_what_its_method_needs(self) -> Self:
+        needed = {"cox": ("ties", "std_error"), "rmst": ("horizon_days",)}.get(self.method, ())
+        if missing := [name for name in needed if getattr(self, name) is None]:
+            raise ValueError(f"method {self.method} needs {' and '.join(missing)}")
+        if self.method == "cox" and self.adjustment != "none" and self.std_error != "robust":
+            raise ValueError("weighted and matched Cox models need std_error: robust")
+        return self
+
+
+class Gate(_Frozen):
+    """A diagnostic with a threshold, and what happens when it is missed."""
+
+    name: Literal["persons_per_arm", "events", "max_smd", "equipoise"]
+    threshold: Annotated[float, Field(ge=0)]
+    adjustment: Adjustment = "none"
+    on_miss: Literal["block", "report"]
+
+
+class Privacy(_Frozen):
+    """May only tighten what the site demands."""
+
+    disclosure_threshold: Annotated[int, Field(ge=5, le=1000)]
+
+
+class Report(_Frozen):
+    """What the pages show beyond the numbers."""
+
+    languages: Annotated[
+        tuple[Literal["en", "ko"], ...], BeforeValidator(_as_tuple), Field(min_length=1)
+    ] = ("en", "ko")
+
+
+class StudySpec(_Frozen):
+    """A study, complete enough to run without asking anyone anything."""
+
+    spec_version: Literal[1]
+    study: Study
+    sources: Annotated[
+        tuple[LakeSource, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=1)
+    ]
+    code_lists: Annotated[tuple[CodeList, ...], BeforeValidator(_as_tuple)]
+    design: Design
+    target: Exposure
+    comparator: Exposure
+    outcome: Outcome
+    covariates: Annotated[tuple[Covariate, ...], BeforeValidator(_as_tuple)] = ()
+    analyses: Annotated[tuple[Analysis, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    gates: Annotated[tuple[Gate, ...], BeforeValidator(_as_tuple)] = ()
+    privacy: Privacy | None = None
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        lists = [item.id for item in self.code_lists]
+        used = {self.target.code_list, self.comparator.code_list, self.outcome.code_list}
+        if unknown := sorted(used - set(lists)):
+            raise ValueError(f"code lists {unknown} are used but not defined")
+        for what, ids in (("code_lists", lists), ("analyses", [a.id for a in self.analyses])):
+            if len(set(ids)) < len(ids):
+                raise ValueError(f"two entries of {what} have the same id")
+        return self
+
+    @model_validator(mode="after")
+    def _adjusts_with_something(self) -> Self:
+        adjusted = [a.id for a in self.analyses if a.adjustment != "none"]
+        if adjusted and not self.covariates:
+            raise ValueError(f"analyses {adjusted} adjust, but covariates are empty")
+        return self
+
+    @property
+    def spec_hash(self) -> str:
+        """Identity of this version of the study; key order, comments and layout do not count."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def adjustments(self) -> tuple[str, ...]:
+        """Adjustments that some analysis or gate uses, each once, in a fixed order."""
+        used = {a.adjustment for a in self.analyses} | {g.adjustment for g in self.gates}
+        return tuple(name for name in ("iptw_ate", "overlap", "matched") if name in used)
+
+    def concepts_of(self, code_list: str) -> CodeList:
+        """Return the code list of this id."""
+        return next(item for item in self.code_lists if item.id == code_list)
+
+
+def study_ids(folder: Path = STUDIES_DIR) -> tuple[str, ...]:
+    """Return the ids of all studies in a folder, sorted."""
+    return tuple(sorted(file.stem for file in folder.glob("*.yaml")))
+
+
+def study_file(study: str, folder: Path = STUDIES_DIR) -> Path:
+    """Return the file of a study named by id or by path.
+
+    Raises:
+        UsageError: There is no such study.
+    """
+    for candidate in (folder / f"{study}.yaml", Path(study)):
+        if candidate.suffix == ".yaml" and candidate.is_file():
+            return candidate
+    known = ", ".join(study_ids(folder)) or "none"
+    raise UsageError(
+        study, f"no such study; known studies: {known}", "name one of them, or a file."
+    )
+
+
+def load_study(study: str) -> StudySpec:
+    """Read the study named by id or path and return it validated.
+
+    Raises:
+        UsageError: There is no such study.
+        SpecError: The file is refused; every fault is named with line and key.
+    """
+    file = study_file(study)
+    spec = validated(StudySpec, read_yaml(file))
+    if file.parent == STUDIES_DIR and file.stem != spec.study.id:
+        what = f"study.id is {spec.study.id!r}, the file is {file.name}"
+        raise SpecError([Message("E_SPEC_PARSE", file.name, what, "give both the same name.")])
+    return spec
+
+
+def study_schema() -> str:
+    """Return the JSON Schema of a study, as published in docs/study.schema.json."""
+    schema = StudySpec.model_json_schema()
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
