@@ -7,6 +7,7 @@ and name; `meta` holds the ledger and the deliveries. Every commit is a snapshot
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -51,22 +52,28 @@ COMMITTED = ("accepted", "accepted_with_warnings", "partial")
 
 @contextmanager
 def open_lake(
-    home: Home, site: SiteSettings, *, snapshot: int | None = None, write: bool = False
+    home: Home,
+    site: SiteSettings,
+    *,
+    snapshot: int | None = None,
+    write: bool = False,
+    workspace: Path | None = None,
 ) -> Iterator[Connection]:
-    """Open an in-memory DuckDB with the lake attached as `lake`.
+    """Open a DuckDB with the lake attached as `lake`.
 
     Args:
         home: The working home.
         site: Tells where the catalogue is.
         snapshot: Pin the lake at this snapshot; the newest when absent.
         write: Attach for writing (only ingest does); creates the lake on first use.
+        workspace: DuckDB file to work in; in memory when absent.
 
     Raises:
         LakeError: There is no lake yet, or the snapshot does not exist.
     """
     if not write and site.catalogue_url == "sqlite" and not (home.lake / "catalog.sqlite").exists():
         raise LakeError(str(home.lake), "no lake yet", "ingest a delivery: `causeway ingest PATH`.")
-    with duck() as con:
+    with duck(workspace or ":memory:") as con:
         _attach(con, home, site, snapshot, write)
         if write:
             _create_missing(con)

@@ -238,6 +238,13 @@ class StudySpec(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _takes_each_kind_of_covariate_once(self) -> Self:
+        kinds = [covariate.kind for covariate in self.covariates]
+        if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+            raise ValueError(f"covariates of kind {twice} stand twice")
+        return self
+
+    @model_validator(mode="after")
     def _adjusts_with_something(self) -> Self:
         adjusted = [a.id for a in self.analyses if a.adjustment != "none"]
         if adjusted and not self.covariates:

@@ -1,0 +1,117 @@
+-- cohort.candidate
+-- Grain:   one row per person and arm with a first era; each rule is a column, true when passed.
+-- Reads:   cohort.first_era, cohort.common_period, cohort.code_list, clean.observation_period,
+--          clean.condition_occurrence
+-- Params:  $outcome (code list id), $common_period, $keep_first (booleans),
+--          $prior_observation_days, $prior_outcome_days (days),
+--          $risk_start_anchor, $risk_end_anchor (era_start | era_end),
+--          $risk_start_offset_days, $risk_end_offset_days (days)
+with
+
+observed as (
+
+    select
+        first_era.person_id,
+        first_era.arm,
+        min(observation_period.observation_period_start_date) as observation_start_date,
+        max(observation_period.observation_period_end_date) as observation_end_date,
+
+    from cohort.first_era
+
+    inner join clean.observation_period
+        on first_era.person_id = observation_period.person_id
+        and first_era.era_start_date
+            between observation_period.observation_period_start_date
+            and observation_period.observation_period_end_date
+
+    group by first_era.person_id, first_era.arm
+
+),
+
+outcome_before as (
+
+    select distinct
+        first_era.person_id,
+        first_era.arm,
+
+    from cohort.first_era
+
+    inner join clean.condition_occurrence
+        on first_era.person_id = condition_occurrence.person_id
+        and condition_occurrence.condition_start_date
+            between first_era.era_start_date - $prior_outcome_days::integer
+            and first_era.era_start_date - 1
+
+    inner join cohort.code_list
+        on condition_occurrence.condition_concept_id = code_list.concept_id
+        and code_list.code_list_id = $outcome
+
+),
+
+windows as (
+
+    select
+        first_era.person_id,
+        first_era.arm,
+        first_era.era_start_date as time_zero_date,
+        first_era.era_end_date,
+        case when $risk_start_anchor = 'era_start' then first_era.era_start_date
+            else first_era.era_end_date end
+        + $risk_start_offset_days::integer as risk_start_date,
+        case when $risk_end_anchor = 'era_start' then first_era.era_start_date
+            else first_era.era_end_date end
+        + $risk_end_offset_days::integer as planned_end_date,
+        count(*) over (partition by first_era.person_id) as n_arms,
+        row_number() over (
+            partition by first_era.person_id order by first_era.era_start_date, first_era.arm
+        ) as arm_order,
+        count(*) over (partition by first_era.person_id, first_era.era_start_date) as n_same_day,
+
+    from cohort.first_era
+
+),
+
+judged as (
+
+    select
+        windows.person_id,
+        windows.arm,
+        windows.time_zero_date,
+        windows.risk_start_date,
+        observed.observation_start_date,
+        observed.observation_end_date,
+        least(windows.planned_end_date, observed.observation_end_date) as risk_end_date,
+        observed.person_id is not null as in_observation,
+        windows.n_arms = 1
+        or ($keep_first and windows.arm_order = 1 and windows.n_same_day = 1) as in_one_arm,
+        not $common_period
+        or windows.time_zero_date
+            between common_period.common_start_date and common_period.common_end_date
+            as in_common_period,
+        coalesce(
+            windows.time_zero_date - observed.observation_start_date
+            >= $prior_observation_days::integer,
+            false
+        ) as has_prior_observation,
+        outcome_before.person_id is null as has_no_prior_outcome,
+        coalesce(
+            least(windows.planned_end_date, observed.observation_end_date)
+            >= windows.risk_start_date,
+            false
+        ) as has_time_at_risk,
+
+    from windows
+
+    cross join cohort.common_period
+
+    left join observed
+        on windows.person_id = observed.person_id
+        and windows.arm = observed.arm
+
+    left join outcome_before
+        on windows.person_id = outcome_before.person_id
+        and windows.arm = outcome_before.arm
+
+)
+
+select * from judged

@@ -1,0 +1,106 @@
+-- cohort.subject
+-- Grain:   one row per person of the study population.
+-- Reads:   cohort.candidate, cohort.code_list, clean.condition_occurrence, clean.death,
+--          clean.person
+-- Params:  $target, $outcome (code list ids), $competing (none | death)
+-- Notes:   follow-up counts both its first and its last day. `cause` is 0 censored, 1 outcome,
+--          2 death; an outcome on the day of death counts as the outcome.
+with
+
+members as (
+
+    select candidate.*
+
+    from cohort.candidate
+
+    where
+        candidate.in_observation
+        and candidate.in_one_arm
+        and candidate.in_common_period
+        and candidate.has_prior_observation
+        and candidate.has_no_prior_outcome
+        and candidate.has_time_at_risk
+
+),
+
+first_outcome as (
+
+    select
+        members.person_id,
+        min(condition_occurrence.condition_start_date) as outcome_date,
+
+    from members
+
+    inner join clean.condition_occurrence
+        on members.person_id = condition_occurrence.person_id
+        and condition_occurrence.condition_start_date
+            between members.risk_start_date and members.risk_end_date
+
+    inner join cohort.code_list
+        on condition_occurrence.condition_concept_id = code_list.concept_id
+        and code_list.code_list_id = $outcome
+
+    group by members.person_id
+
+),
+
+first_death as (
+
+    select
+        death.person_id,
+        min(death.death_date) as death_date,
+
+    from clean.death
+
+    where $competing = 'death'
+
+    group by death.person_id
+
+),
+
+followed as (
+
+    select
+        members.person_id,
+        person.site_id,
+        members.arm,
+        members.arm = $target as is_target,
+        members.time_zero_date,
+        year(members.time_zero_date) - person.year_of_birth as age_years,
+        person.gender_concept_id,
+        least(members.risk_end_date, first_death.death_date, first_outcome.outcome_date)
+            as follow_up_end_date,
+        case
+            when first_outcome.outcome_date <= least(members.risk_end_date, first_death.death_date)
+                then 1
+            when first_death.death_date <= members.risk_end_date then 2
+            else 0
+        end as cause,
+        members.risk_start_date,
+
+    from members
+
+    inner join clean.person
+        on members.person_id = person.person_id
+
+    left join first_outcome
+        on members.person_id = first_outcome.person_id
+
+    left join first_death
+        on members.person_id = first_death.person_id
+
+),
+
+timed as (
+
+    select
+        followed.* exclude (risk_start_date),
+        greatest(followed.follow_up_end_date - followed.risk_start_date, 0) + 1 as follow_up_days,
+
+    from followed
+
+    order by followed.person_id
+
+)
+
+select * from timed
