@@ -155,6 +155,18 @@ def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
+def ledger_of(con: Connection, delivery_ids: list[str]) -> list[dict[str, object]]:
+    """Return the ledger rows of these deliveries, by site, delivery and file."""
+    found = con.execute(
+        "select snapshot_id, * from lake.meta.ledger "
+        "where list_contains($ids, delivery_id) and status in ('loaded', 'rejected', 'skipped') "
+        "order by site_id, delivery_id, file, snapshot_id",
+        {"ids": delivery_ids},
+    )
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
 def _attach(
     con: Connection, home: Home, site: SiteSettings, snapshot: int | None, write: bool
 ) -> None:

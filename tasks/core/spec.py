@@ -122,7 +122,6 @@ class AgeCovariate(_Frozen):
     id: Id
     kind: Literal["age"]
     method: Literal["calendar_year"]
-    spline_knots_years: Annotated[tuple[int, ...], BeforeValidator(_as_tuple)] = ()
 
 
 class SexCovariate(_Frozen):

@@ -1,0 +1,348 @@
+"""The command line: the same orders of work as the flows, with exit codes that programs can use."""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tasks.core.errors import CausewayError, Message
+from tasks.core.paths import Home, home_from
+
+app = typer.Typer(
+    help="Real-world evidence for medical devices: from hospital extracts to a report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+study_app = typer.Typer(help="Look at study files.", no_args_is_help=True)
+app.add_typer(study_app, name="study")
+
+out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False)
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Working home; $CAUSEWAY_HOME or data/home if absent.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
+StudyArgument = Annotated[str, typer.Argument(help="Id of a study, or the path of its file.")]
+
+
+def main() -> None:
+    """Run the command line; every error that was foreseen is shown without a traceback."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    try:
+        app(standalone_mode=True)
+    except CausewayError as exc:
+        show_messages(exc.messages)
+        sys.exit(exc.exit_code)
+
+
+@app.command()
+def demo(home: HomeOption = None) -> None:
+    """Run the demonstration: OHDSI's GiBleed data, from delivery to published report."""
+    from flows.work.demo import demo as run_demo
+
+    started, place = time.monotonic(), home_from(home)
+    with progress("demonstration"):
+        outcome = run_demo(place)
+    if outcome.delivery:
+        show_delivery(outcome.delivery)
+        out.print(f"Note: {outcome.note}")
+    else:
+        out.print("The demo delivery is in the lake already.")
+    for run in outcome.runs:
+        show_run(run)
+    out.print(f"Done in {time.monotonic() - started:.1f} seconds. Home: {place.root}")
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Delivery folders, or archives of them.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check, read and commit deliveries; bad rows are quarantined, bad deliveries rejected."""
+    from flows.work.delivery import deliver
+
+    place = home_from(home).prepare()
+    outcomes = []
+    for path in paths:
+        with progress(f"ingest {path.name}"):
+            outcomes.append(deliver(place, path))
+    if as_json:
+        print_json({"deliveries": [outcome.as_json() for outcome in outcomes]})
+    else:
+        for outcome in outcomes:
+            show_delivery(outcome)
+    raise typer.Exit(max(outcome.exit_code for outcome in outcomes))
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    home: HomeOption = None,
+    snapshot: Annotated[
+        int | None, typer.Option(min=1, help="Snapshot of the lake; the newest when absent.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one study and publish its report; a run that is published already is left as it is."""
+    place = home_from(home).prepare()
+    if os.environ.get("PREFECT_API_URL"):
+        from flows.remote import run_through_prefect as study_run
+    else:
+        from flows.work.study import study_run
+    with progress(f"run {study}"):
+        outcome = study_run(place, study, snapshot)
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        show_run(outcome)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def refresh(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Do what the nightly flow does: ingest what waits, then run every study."""
+    from flows.work.refresh import refresh as run_refresh
+
+    with progress("refresh"):
+        outcome = run_refresh(home_from(home).prepare())
+    if as_json:
+        document = {
+            "deliveries": [delivery.as_json() for delivery in outcome.deliveries],
+            "runs": [study.as_json() for study in outcome.runs],
+            "messages": [message_json(message) for message in outcome.failures],
+        }
+        print_json(document)
+    else:
+        for delivery in outcome.deliveries:
+            show_delivery(delivery)
+        for study in outcome.runs:
+            show_run(study)
+        show_messages(tuple(outcome.failures))
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def ledger(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List every file of every delivery: what came in, what was loaded, what was not and why."""
+    from tasks.ingest.ledger import ledger_rows
+
+    place = home_from(home)
+    show_rows(ledger_rows(place, _site(place)), as_json, "Ledger")
+
+
+@app.command()
+def quarantine(
+    delivery: Annotated[str | None, typer.Option(help="Only this delivery.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List quarantined rows by place and code; their values stay in the restricted store."""
+    from tasks.ingest.ledger import quarantine_rows
+
+    show_rows(quarantine_rows(home_from(home), delivery), as_json, "Quarantine")
+
+
+@app.command()
+def export(
+    table: Annotated[str, typer.Argument(help="A table of the lake, such as `person`.")],
+    target: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    snapshot: Annotated[int | None, typer.Option(min=1, help="Snapshot of the lake.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write one table of the lake to a Parquet file. It holds person rows: keep it restricted."""
+    from tasks.ingest.ledger import export_table
+
+    place = home_from(home)
+    rows = export_table(place, _site(place), table, snapshot, target)
+    out.print(f"{rows:,} rows of {table} written to {target}")
+
+
+@app.command()
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show the home: lake, deliveries in force and how fresh they are, published runs."""
+    from flows.work.status import status_of
+
+    found = status_of(home_from(home))
+    if as_json:
+        print_json(found)
+        return
+    lake, deliveries = found["lake"], found["deliveries"]
+    out.print(f"Home {found['home']}; lake at snapshot {lake['newest_snapshot']}")
+    _table("Deliveries in force", deliveries)
+    _table("Published", found["published"])
+    _table("Running", found["running"])
+
+
+@app.command()
+def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Check that this installation can work: packages, extensions, fonts, disk, settings."""
+    from flows.work.doctor import examine
+
+    checks = examine(home_from(home))
+    if as_json:
+        print_json({"checks": checks})
+    else:
+        _table("Doctor", checks)
+    raise typer.Exit(10 if any(check["state"] == "fail" for check in checks) else 0)
+
+
+@app.command()
+def serve(
+    home: HomeOption = None,
+    port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
+    report_port: Annotated[int, typer.Option(help="Port of the report site.")] = 4280,
+) -> None:
+    """Start server, worker, deployments and report site on this machine; Ctrl-C ends them."""
+    from flows.serve import serve as start
+
+    start(home_from(home).prepare(), port, report_port)
+
+
+@study_app.command("check")
+def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Check a study file; every fault is shown with line, key and what to do."""
+    from tasks.core.spec import load_study
+
+    spec = load_study(study)
+    if as_json:
+        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": []})
+    else:
+        out.print(f"{spec.study.id} is a valid study. spec_hash {spec.spec_hash}")
+
+
+@study_app.command("schema")
+def study_schema_command() -> None:
+    """Print the JSON Schema of a study."""
+    from tasks.core.spec import study_schema
+
+    sys.stdout.write(study_schema())
+
+
+@contextmanager
+def progress(title: str) -> Iterator[None]:
+    """Name each step on standard error while it runs."""
+    log = logging.getLogger("causeway")
+    handler = _Steps(title)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        with handler.display:
+            yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Steps(logging.Handler):
+    """Turns the log of steps into one line with a spinner."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.title, self.display = title, err.status(title)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.display.update(f"{self.title}: {record.getMessage()}")
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def message_json(message: Message) -> dict[str, str]:
+    """Return a message as the contract of `--json` shows it."""
+    return {
+        "code": message.code,
+        "where": message.where,
+        "what": message.what,
+        "fix": message.fix,
+    }
+
+
+def show_messages(messages: tuple[Message, ...]) -> None:
+    """Print messages on standard error."""
+    for message in messages:
+        err.print(str(message), markup=False)
+
+
+def show_delivery(outcome: Any) -> None:
+    """Print what became of a delivery."""
+    out.print(
+        f"Delivery {outcome.delivery_id} of {outcome.site_id}: {outcome.status}"
+        + (f", snapshot {outcome.snapshot_id}" if outcome.snapshot_id else ""),
+        markup=False,
+    )
+    _table(
+        "Files",
+        [
+            {
+                "file": file.file,
+                "status": file.status,
+                "rows in": f"{file.rows_in:,}",
+                "loaded": f"{file.rows_loaded:,}",
+                "quarantined": f"{file.rows_quarantined:,}",
+                "deduplicated": f"{file.rows_deduplicated:,}",
+                "codes": ", ".join(file.codes),
+            }
+            for file in outcome.files
+        ],
+    )
+    for finding in outcome.messages:
+        err.print(f"{finding.code} {finding.message}", markup=False)
+
+
+def show_run(outcome: Any) -> None:
+    """Print how a run ended and where its report is."""
+    known = " (published before; nothing to do)" if outcome.was_known else ""
+    out.print(f"Study {outcome.study_id}: {outcome.status}{known}, run {outcome.run_id}")
+    for gate in outcome.gates:
+        out.print(
+            f"  gate {gate['name']}: {gate['verdict']} "
+            f"(value {_number(gate['value'])}, threshold {_number(gate['threshold'])})"
+        )
+    if outcome.status == "published":
+        for file in outcome.reports:
+            out.print(f"  {file}", markup=False)
+    show_messages(tuple(outcome.messages))
+
+
+def show_rows(rows: list[dict[str, object]], as_json: bool, title: str) -> None:
+    """Print rows as JSON or as a table."""
+    if as_json:
+        print_json(rows)
+    else:
+        _table(title, rows)
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        out.print(f"{title}: none")
+        return
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    out.print(table)
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else "-"
+
+
+def _site(home: Home) -> Any:
+    from tasks.core.site import load_site
+
+    return load_site(home)

@@ -1,0 +1,1 @@
+"""The order of work of each flow as a plain function; command line, tests and flows all call it."""

@@ -1,0 +1,67 @@
+"""What a home holds at this moment, without person rows."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flows.work.refresh import waiting_deliveries
+from tasks.core.errors import LakeError
+from tasks.core.lake import deliveries_in_force, newest_snapshot, open_lake
+from tasks.core.paths import Home
+from tasks.core.runs import published_run_id, read_manifest, run_folder
+from tasks.core.site import load_site
+
+_SHOWN = ("site_id", "delivery_id", "kind", "format", "data_cutoff", "data_class", "status")
+
+
+def status_of(home: Home) -> dict[str, Any]:
+    """Return home, lake, deliveries in force with their age, published and running runs."""
+    snapshot, deliveries = _lake(home)
+    return {
+        "home": str(home.root),
+        "lake": {"newest_snapshot": snapshot},
+        "deliveries": deliveries,
+        "waiting": [str(path.relative_to(home.inbox)) for path in waiting_deliveries(home)],
+        "published": _published(home),
+        "running": _running(home),
+    }
+
+
+def _lake(home: Home) -> tuple[int | None, list[dict[str, Any]]]:
+    try:
+        with open_lake(home, load_site(home)) as con:
+            return newest_snapshot(con), [_fresh(row) for row in deliveries_in_force(con)]
+    except LakeError:
+        return None, []
+
+
+def _fresh(row: dict[str, object]) -> dict[str, Any]:
+    cutoff = row["data_cutoff"]
+    today = datetime.now(UTC).date()
+    days = (today - cutoff).days if isinstance(cutoff, date) else None
+    return {name: row[name] for name in _SHOWN} | {"days_since_cutoff": days}
+
+
+def _published(home: Home) -> list[dict[str, Any]]:
+    found = []
+    for link in sorted(home.published.glob("[!.]*")):
+        run_id = published_run_id(home, link.name)
+        manifest = read_manifest(run_folder(home, link.name, run_id)) if run_id else None
+        if manifest:
+            names = ("study_id", "run_id", "snapshot_id", "data_cutoff")
+            found.append({name: manifest[name] for name in names})
+    return found
+
+
+def _running(home: Home) -> list[dict[str, Any]]:
+    """Runs whose lock is held by a live process."""
+    running = []
+    for file in sorted(home.work.glob("*.lock")):
+        lock = FileLock(file, timeout=0)
+        try:
+            lock.acquire()
+            lock.release()
+        except Timeout:
+            running.append({"run_id": file.stem})
+    return running

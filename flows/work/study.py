@@ -1,0 +1,356 @@
+"""One study on one snapshot: pin, build the cohort, estimate, judge, protect, report, publish."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from tasks.report.render import render_report
+
+from flows.work.steps import Caller, directly, guarded
+from tasks.analysis.analyse import Evidence, analyse, failed_primary
+from tasks.cohort.build import build_cohort
+from tasks.core.disclosure import Released, release, threshold
+from tasks.core.errors import CausewayError, EstimationError, GateError, LakeError, Message
+from tasks.core.lake import (
+    content_hash,
+    deliveries_in_force,
+    ledger_of,
+    newest_snapshot,
+    open_lake,
+)
+from tasks.core.paths import Home
+from tasks.core.results import read_results, results_frame, write_table
+from tasks.core.runs import (
+    RunIdentity,
+    Workspace,
+    begin,
+    code_hash,
+    finish,
+    is_intact,
+    package_versions,
+    read_manifest,
+    run_folder,
+    run_lock,
+    switch_published,
+)
+from tasks.core.site import SiteSettings, load_site
+from tasks.core.spec import StudySpec, load_study
+from tasks.core.summarised import write_summarised
+from tasks.report.model import ReportInputs
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The data of a run: which snapshot, and the deliveries that make it up."""
+
+    identity: RunIdentity
+    deliveries: list[dict[str, object]]
+    ledger: list[dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended, for a person, a program and the flow's artifacts."""
+
+    study_id: str
+    run_id: str
+    status: Literal["published", "blocked", "failed"]
+    snapshot_id: int
+    folder: Path
+    was_known: bool = False
+    gates: list[dict[str, object]] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    exit_code: int = 0
+
+    @property
+    def reports(self) -> list[Path]:
+        """The report files of the run, HTML first."""
+        return sorted(self.folder.glob("report.*"), key=lambda f: (f.suffix, f.name))
+
+    def as_json(self) -> dict[str, object]:
+        """Return the outcome in the form of `causeway run --json`."""
+        published = self.status == "published"
+        return {
+            "study_id": self.study_id,
+            "run_id": self.run_id,
+            "status": self.status,
+            "snapshot_id": self.snapshot_id,
+            "results": str(self.folder / "results.parquet") if published else None,
+            "reports": [str(file) for file in self.reports] if published else [],
+            "gates": [
+                {key: gate[key] for key in ("name", "verdict", "value", "threshold")}
+                for gate in self.gates
+            ],
+            "messages": [
+                {"code": m.code, "where": m.where, "what": m.what, "fix": m.fix}
+                for m in self.messages
+            ],
+        }
+
+
+class RunNotPublishedError(CausewayError):
+    """A run ended blocked or failed; carries the outcome."""
+
+    def __init__(self, outcome: RunOutcome) -> None:
+        first = outcome.messages[0]
+        super().__init__(first.where, first.what, first.fix, first.code)
+        self.outcome = outcome
+        self.exit_code = outcome.exit_code
+
+
+def study_run(
+    home: Home, study: str, snapshot: int | None = None, call: Caller = directly
+) -> RunOutcome:
+    """Run one study; a run that is published already is left as it is.
+
+    Args:
+        home: The working home.
+        study: Id of a study, or the path of its file.
+        snapshot: Snapshot of the lake to use; the newest accepted one when absent.
+        call: How each step is called.
+
+    Raises:
+        CausewayError: The study is refused, there are no data, or a step failed. Gates that
+            block and primary analyses that cannot be estimated do not raise: they are outcomes.
+    """
+    step = guarded(home, call)
+    spec, site = load_study(study), load_site(home)
+    pinned = step("pin snapshot", pin, home, site, spec, snapshot)
+    with run_lock(home, pinned.identity.run_id):
+        folder = run_folder(home, spec.study.id, pinned.identity.run_id)
+        if is_intact(folder):
+            switch_published(home, spec.study.id, pinned.identity.run_id)
+            return _known(pinned.identity, folder)
+        work = begin(home, pinned.identity)
+        try:
+            return _do(home, site, spec, pinned, work, step)
+        except CausewayError as exc:
+            _close_failed(home, pinned.identity, work, exc)
+            raise
+
+
+def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -> Pinned:
+    """Choose the snapshot of a run and say what makes it up."""
+    with open_lake(home, site, snapshot=snapshot) as con:
+        chosen = newest_snapshot(con)
+    with open_lake(home, site, snapshot=chosen) as con:
+        deliveries = deliveries_in_force(con)
+        data = content_hash(con)
+        ledger = ledger_of(con, [str(d["delivery_id"]) for d in deliveries])
+    if unknown := sorted(set(spec.sources[0].sites) - {str(d["site_id"]) for d in deliveries}):
+        raise LakeError(
+            spec.study.id, f"sites {unknown} have delivered nothing", "ingest their deliveries."
+        )
+    cutoff = max(str(d["data_cutoff"]) for d in deliveries)
+    identity = RunIdentity(
+        spec.study.id, spec.study.version, spec.spec_hash, chosen, data, cutoff, code_hash()
+    )
+    return Pinned(identity, deliveries, ledger)
+
+
+def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path) -> int:
+    """Build the cohort tables in the workspace; return the number of people."""
+    with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
+        return build_cohort(con, spec)
+
+
+def evidence(
+    home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path
+) -> Evidence:
+    """Estimate everything the study asks for."""
+    with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
+        return analyse(con, spec)
+
+
+def protect(site: SiteSettings, spec: StudySpec, pinned: Pinned, found: Evidence) -> Released:
+    """Withhold what may not leave."""
+    tighter = spec.privacy.disclosure_threshold if spec.privacy else None
+    classes = [delivery["data_class"] for delivery in pinned.deliveries]
+    k = threshold(site.disclosure_threshold, tighter, classes)
+    return release(found.rows, found.attrition, found.balance, k)
+
+
+def write_results(pinned: Pinned, released: Released, folder: Path) -> None:
+    """Write results, attrition, balance and the quality verdicts of a run."""
+    identity = pinned.identity
+    frame = results_frame(
+        released.rows,
+        {
+            "study_id": identity.study_id,
+            "spec_hash": identity.spec_hash,
+            "run_id": identity.run_id,
+            "snapshot_id": identity.snapshot_id,
+            "data_cutoff": identity.data_cutoff,
+        },
+    )
+    write_table(frame, folder / "results.parquet")
+    write_summarised(frame, folder / "results.csv")
+    write_table(released.attrition, folder / "attrition.parquet")
+    write_table(released.balance, folder / "balance.parquet")
+    (folder / "quality").mkdir()
+    for verdict in quality_of(pinned):
+        text = json.dumps(verdict, indent=2, ensure_ascii=False, sort_keys=True)
+        name = f"{verdict['site_id']}.{verdict['delivery_id']}.json"
+        (folder / "quality" / name).write_text(text + "\n", encoding="utf-8")
+
+
+def quality_of(pinned: Pinned) -> list[dict[str, object]]:
+    """Return, for each delivery in force, its quality verdict and its row balance."""
+    return [
+        {
+            **json.loads(str(delivery["quality"] or "{}")),
+            "delivery_id": delivery["delivery_id"],
+            "site_id": delivery["site_id"],
+            "files": [
+                row
+                for row in pinned.ledger
+                if (row["site_id"], row["delivery_id"])
+                == (delivery["site_id"], delivery["delivery_id"])
+            ],
+        }
+        for delivery in pinned.deliveries
+    ]
+
+
+def write_report(
+    spec: StudySpec, pinned: Pinned, gates: list[dict[str, object]], folder: Path
+) -> list[Path]:
+    """Render the report of a run from the tables in its folder."""
+    inputs = ReportInputs(
+        spec=spec,
+        results=read_results(folder),
+        attrition=pl.read_parquet(folder / "attrition.parquet"),
+        balance=pl.read_parquet(folder / "balance.parquet"),
+        quality=quality_of(pinned),
+        deliveries=pinned.deliveries,
+        gates=gates,
+        provenance=provenance(pinned.identity),
+    )
+    return render_report(inputs, folder)
+
+
+def provenance(identity: RunIdentity) -> dict[str, str]:
+    """Return what the footer of a report names: hashes and versions, no clock and no host."""
+    return {
+        "run_id": identity.run_id,
+        "spec_hash": identity.spec_hash,
+        "content_hash": identity.content_hash,
+        "snapshot_id": str(identity.snapshot_id),
+        "data_cutoff": identity.data_cutoff,
+        "code_hash": identity.code_hash,
+        **{f"package {name}": number for name, number in package_versions().items()},
+    }
+
+
+def _do(
+    home: Home,
+    site: SiteSettings,
+    spec: StudySpec,
+    pinned: Pinned,
+    work: Workspace,
+    step: Caller,
+) -> RunOutcome:
+    identity = pinned.identity
+    place = (home, site, spec, identity.snapshot_id, work.database)
+    step("build cohort", cohort, *place)
+    found = step("estimate", evidence, *place)
+    gates = [gate.as_dict() for gate in found.gates]
+    if stopped := _stopped(spec, found):
+        return _end(home, pinned, work, gates, stopped)
+    released = step("protect", protect, site, spec, pinned, found)
+    step("write results", write_results, pinned, released, work.outputs)
+    step("write report", write_report, spec, pinned, gates, work.outputs)
+    details = _details(pinned, gates, released.messages)
+    folder = step("publish", finish, home, identity, work, "published", details)
+    return RunOutcome(
+        identity.study_id,
+        identity.run_id,
+        "published",
+        identity.snapshot_id,
+        folder,
+        gates=gates,
+        messages=released.messages,
+    )
+
+
+def _stopped(spec: StudySpec, found: Evidence) -> CausewayError | None:
+    """Return why this evidence may not be published, if so."""
+    if missed := [gate for gate in found.gates if gate.blocks]:
+        names = ", ".join(
+            f"{gate.name} {gate.value if gate.value is None else round(gate.value, 4)} "
+            f"(threshold {gate.threshold:g})"
+            for gate in missed
+        )
+        fix = "read the gates in manifest.json; change the design or the data, not the gate."
+        return GateError(spec.study.id, f"gate missed: {names}", fix)
+    if failed := failed_primary(found.rows):
+        fix = "read the note; the design or the data cannot support this analysis."
+        return EstimationError(str(failed[0]["analysis_id"]), str(failed[0]["note"]), fix)
+    return None
+
+
+def _end(
+    home: Home,
+    pinned: Pinned,
+    work: Workspace,
+    gates: list[dict[str, object]],
+    why: CausewayError,
+) -> RunOutcome:
+    identity = pinned.identity
+    status: Literal["blocked", "failed"] = "blocked" if isinstance(why, GateError) else "failed"
+    messages = list(why.messages)
+    folder = finish(home, identity, work, status, _details(pinned, gates, messages))
+    return RunOutcome(
+        identity.study_id,
+        identity.run_id,
+        status,
+        identity.snapshot_id,
+        folder,
+        gates=gates,
+        messages=messages,
+        exit_code=why.exit_code,
+    )
+
+
+def _close_failed(home: Home, identity: RunIdentity, work: Workspace, exc: CausewayError) -> None:
+    for file in work.outputs.rglob("*"):
+        if file.is_file():
+            file.unlink()
+    finish(home, identity, work, "failed", {"messages": [str(m) for m in exc.messages]})
+
+
+def _known(identity: RunIdentity, folder: Path) -> RunOutcome:
+    manifest = read_manifest(folder) or {}
+    gates = manifest.get("gates")
+    return RunOutcome(
+        identity.study_id,
+        identity.run_id,
+        "published",
+        identity.snapshot_id,
+        folder,
+        was_known=True,
+        gates=gates if isinstance(gates, list) else [],
+    )
+
+
+def _details(
+    pinned: Pinned, gates: list[dict[str, object]], messages: list[Message]
+) -> Mapping[str, object]:
+    return {
+        "deliveries": [
+            {
+                "delivery_id": delivery["delivery_id"],
+                "site_id": delivery["site_id"],
+                "sha256": delivery["content_sha256"],
+            }
+            for delivery in pinned.deliveries
+        ],
+        "gates": gates,
+        "seeds": {},
+        "messages": [
+            {"code": m.code, "where": m.where, "what": m.what, "fix": m.fix} for m in messages
+        ],
+    }

@@ -1,0 +1,171 @@
+"""All estimates of one study from one workspace: attrition, balance, results, gates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from tasks.analysis.attrition import attrition_rows, attrition_table
+from tasks.analysis.balance import balance_table, max_smd
+from tasks.analysis.estimates import estimate
+from tasks.analysis.gates import GateVerdict, judge_gates
+from tasks.analysis.people import People, load_people
+from tasks.analysis.populations import Population, PropensityModel, make_populations
+from tasks.core.errors import EstimationError
+from tasks.core.results import result_row
+from tasks.core.spec import StudySpec
+from tasks.stats.propensity import area_under_curve, effective_sample_size, equipoise
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a study found, before anything is withheld."""
+
+    rows: list[Row]
+    attrition: pl.DataFrame
+    balance: pl.DataFrame
+    gates: list[GateVerdict]
+
+
+def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
+    """Estimate everything that the study asks for.
+
+    Linear algebra runs on one thread: a sum must not depend on how many cores a site has.
+
+    Raises:
+        EstimationError: An arm is empty.
+    """
+    with threadpool_limits(limits=1):
+        people = load_people(con, spec)
+        _check_arms(people, spec)
+        populations, model = make_populations(people, spec.adjustments)
+        attrition = attrition_table(con, spec)
+        balance = balance_table(people, populations)
+        rows = attrition_rows(attrition, spec) + _describe(spec, populations)
+        rows += _diagnose(spec, people, populations, model, balance)
+        for analysis in spec.analyses:
+            name = "crude" if analysis.adjustment == "none" else analysis.adjustment
+            rows += estimate(spec, analysis, populations.get(name))
+        gates = judge_gates(spec.gates, people, balance, model)
+    return Evidence(rows, attrition, balance, gates)
+
+
+def failed_primary(rows: list[Row]) -> list[Row]:
+    """Return the rows of primary analyses that could not be estimated."""
+    return [r for r in rows if r["role"] == "primary" and r["status"] == "not_estimable"]
+
+
+def _check_arms(people: People, spec: StudySpec) -> None:
+    for is_target, arm in ((True, spec.target), (False, spec.comparator)):
+        if not (people.is_target == is_target).any():
+            raise EstimationError(
+                f"{spec.study.id}: arm {arm.code_list}",
+                "nobody is left in it",
+                "read the attrition in the workspace, then widen the design or add data.",
+            )
+
+
+def _common(spec: StudySpec, population: Population) -> Row:
+    return {
+        "target": spec.target.code_list,
+        "comparator": spec.comparator.code_list,
+        "population": population.name,
+        "estimand": population.estimand,
+        "unit_of_analysis": "person",
+    }
+
+
+def _describe(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
+    """People, outcomes and person-days of each arm, in each population that leaves people out."""
+    names = {True: spec.target.code_list, False: spec.comparator.code_list}
+    return [
+        result_row(
+            "follow_up",
+            "descriptive",
+            "count",
+            method="count",
+            outcome=spec.outcome.code_list,
+            arm=names[is_target],
+            unit="persons",
+            estimate=float(arm.rows.size),
+            n=int(arm.rows.size),
+            n_events=int(arm.has_outcome.sum()),
+            person_time=float(arm.follow_up_days.sum()),
+            note="person_time in days",
+            **_common(spec, population),
+        )
+        for population in populations.values()
+        if population.name in {"crude", "matched"}
+        for is_target in (True, False)
+        for arm in (population.arm(is_target),)
+    ]
+
+
+def _diagnose(
+    spec: StudySpec,
+    people: People,
+    populations: Mapping[str, Population],
+    model: PropensityModel | None,
+    balance: pl.DataFrame,
+) -> list[Row]:
+    rows = [
+        result_row(
+            "balance",
+            "descriptive",
+            "max_smd",
+            method="balance",
+            estimate=max_smd(balance, "none" if name == "crude" else name),
+            n=int(population.rows.size),
+            **_common(spec, population),
+        )
+        for name, population in populations.items()
+        if people.covariates
+    ]
+    if model is None:
+        return rows
+    found = {
+        "auc": float(area_under_curve(model.score, people.is_target)),
+        "equipoise": float(equipoise(model.score, people.is_target)),
+    }
+    note = f"{model.used.size} covariates used; redundant: {', '.join(model.dropped) or 'none'}"
+    rows += [
+        result_row(
+            "propensity",
+            "descriptive",
+            name,
+            method="propensity",
+            estimate=value,
+            n=int(people.is_target.size),
+            note=note,
+            **_common(spec, populations["crude"]),
+        )
+        for name, value in found.items()
+    ]
+    return rows + _sizes(spec, populations)
+
+
+def _sizes(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
+    """Effective sample size of each arm in each weighted population."""
+    names = {True: spec.target.code_list, False: spec.comparator.code_list}
+    return [
+        result_row(
+            "propensity",
+            "descriptive",
+            "ess",
+            method="propensity",
+            arm=names[is_target],
+            unit="persons",
+            estimate=float(effective_sample_size(arm.weights)),
+            n=int(arm.rows.size),
+            **_common(spec, population),
+        )
+        for population in populations.values()
+        for is_target in (True, False)
+        for arm in (population.arm(is_target),)
+        if arm.weights is not None and np.all(np.isfinite(arm.weights))
+    ]

@@ -1,0 +1,88 @@
+"""Who was left after each step, with the true reason of each loss, in both languages."""
+
+import duckdb
+import polars as pl
+
+from tasks.core.results import TEXT, WHOLE, result_row
+from tasks.core.spec import StudySpec
+
+ATTRITION_SCHEMA: dict[str, pl.DataType] = {
+    "arm": TEXT,
+    "step": WHOLE,
+    "step_id": TEXT,
+    "label_en": TEXT,
+    "label_ko": TEXT,
+    "remaining": WHOLE,
+    "excluded": WHOLE,
+    "status": TEXT,
+}
+
+
+def attrition_table(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> pl.DataFrame:
+    """Return cohort.attrition of a workspace, with a reason in words for each step."""
+    labels = _labels(spec)
+    found = con.execute(
+        "select arm, step, step_id, remaining, excluded "
+        "from cohort.attrition order by arm_order, step"
+    ).fetchall()
+    rows = [
+        (arm, step, step_id, *labels[step_id], remaining, excluded, "ok")
+        for arm, step, step_id, remaining, excluded in found
+    ]
+    return pl.DataFrame(rows, schema=ATTRITION_SCHEMA, orient="row")
+
+
+def attrition_rows(attrition: pl.DataFrame, spec: StudySpec) -> list[dict[str, object]]:
+    """Return the same counts as rows of the results table."""
+    return [
+        result_row(
+            "attrition",
+            "descriptive",
+            "count",
+            method="attrition",
+            target=spec.target.code_list,
+            comparator=spec.comparator.code_list,
+            arm=row["arm"],
+            population="crude",
+            unit="persons",
+            unit_of_analysis="person",
+            term=f"{row['step']:02d}_{row['step_id']}",
+            estimate=row["remaining"],
+            n=row["remaining"],
+            status=row["status"],
+        )
+        for row in attrition.iter_rows(named=True)
+    ]
+
+
+def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
+    design = spec.design
+    before, prior = design.prior_outcome_days, design.prior_observation_days
+    return {
+        "first_era": ("First drug era of the arm", "해당 군의 첫 약물 에라"),
+        "in_observation": (
+            "Time zero lies inside an observation period",
+            "기준일이 관찰 기간 안에 있음",
+        ),
+        "in_one_arm": (
+            "Did not start the other arm as well"
+            if design.in_both_arms == "drop"
+            else "Did not start the other arm first",
+            "다른 군의 약을 시작하지 않음"
+            if design.in_both_arms == "drop"
+            else "다른 군의 약을 먼저 시작하지 않음",
+        ),
+        "in_common_period": (
+            "Started while both arms were in use",
+            "두 약이 모두 사용된 기간에 시작",
+        ),
+        "has_prior_observation": (
+            f"At least {prior} days of observation before time zero",
+            f"기준일 이전 관찰 기간 {prior}일 이상",
+        ),
+        "has_no_prior_outcome": (
+            f"No outcome in the {before} days before time zero",
+            f"기준일 이전 {before}일 동안 결과 사건 없음",
+        ),
+        "has_time_at_risk": ("At least one day at risk", "위험 기간 1일 이상"),
+    }

@@ -1,0 +1,97 @@
+"""How alike the arms are, covariate by covariate, in every population."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from tasks.analysis.people import FloatArray, People
+from tasks.analysis.populations import Population
+from tasks.core.results import NUMBER, TEXT, WHOLE
+from tasks.stats.propensity import standardised_mean_difference
+
+BALANCE_SCHEMA: dict[str, pl.DataType] = {
+    "covariate": TEXT,
+    "label_en": TEXT,
+    "label_ko": TEXT,
+    "kind": TEXT,
+    "adjustment": TEXT,
+    "target_mean": NUMBER,
+    "target_sd": NUMBER,
+    "comparator_mean": NUMBER,
+    "comparator_sd": NUMBER,
+    "target_count": WHOLE,
+    "comparator_count": WHOLE,
+    "smd": NUMBER,
+    "status": TEXT,
+}
+
+
+def balance_table(people: People, populations: Mapping[str, Population]) -> pl.DataFrame:
+    """Return one row per covariate and population, in the order of the covariates.
+
+    `smd` is the difference of means over the standard deviation pooled before any adjustment;
+    means of binary covariates are proportions. Counts stand at adjustment `none` only.
+    """
+    rows = [
+        row
+        for name, population in populations.items()
+        for row in _rows(people, population, "none" if name == "crude" else name)
+    ]
+    return pl.DataFrame(rows, schema=BALANCE_SCHEMA)
+
+
+def max_smd(balance: pl.DataFrame, adjustment: str) -> float | None:
+    """Return the largest absolute standardised mean difference after an adjustment."""
+    values = balance.filter(pl.col("adjustment") == adjustment)["smd"].abs().max()
+    return float(str(values)) if values is not None else None
+
+
+def _rows(people: People, population: Population, adjustment: str) -> list[dict[str, object]]:
+    weights = _full_weights(people, population)
+    smd = standardised_mean_difference(people.matrix, people.is_target, weights)
+    arms = [_moments(people, weights, arm) for arm in (True, False)]
+    counted = adjustment == "none"
+    rows: list[dict[str, object]] = []
+    for i, covariate in enumerate(people.covariates):
+        (target_mean, target_sd, target_n), (other_mean, other_sd, other_n) = (
+            (mean[i], sd[i], total[i]) for mean, sd, total in arms
+        )
+        rows.append(
+            {
+                "covariate": covariate.id,
+                "label_en": covariate.label_en,
+                "label_ko": covariate.label_ko,
+                "kind": "binary" if covariate.is_binary else "continuous",
+                "adjustment": adjustment,
+                "target_mean": float(target_mean),
+                "target_sd": float(target_sd),
+                "comparator_mean": float(other_mean),
+                "comparator_sd": float(other_sd),
+                "target_count": int(target_n) if counted and covariate.is_binary else None,
+                "comparator_count": int(other_n) if counted and covariate.is_binary else None,
+                "smd": float(smd[i]),
+                "status": "ok",
+            }
+        )
+    return rows
+
+
+def _full_weights(people: People, population: Population) -> FloatArray:
+    """Weights over everybody; 0 for who is not in the population."""
+    weights = np.zeros(people.is_target.size)
+    weights[population.rows] = 1.0 if population.weights is None else population.weights
+    return weights
+
+
+def _moments(
+    people: People, weights: FloatArray, is_target: bool
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weighted mean, standard deviation and total of every covariate in one arm."""
+    mine = people.is_target == is_target
+    w, x = weights[mine], people.matrix[mine]
+    total = w.sum()
+    mean = (w[:, None] * x).sum(axis=0) / total
+    spread = (w[:, None] * (x - mean) ** 2).sum(axis=0) / total
+    bessel = total**2 / (total**2 - (w**2).sum())
+    return mean, np.sqrt(spread * bessel), x.sum(axis=0)

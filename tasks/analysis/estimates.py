@@ -1,0 +1,395 @@
+"""From populations to rows of the results table: one function a method of the study."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from tasks.analysis.people import FloatArray
+from tasks.analysis.populations import Population
+from tasks.core.errors import EstimationError
+from tasks.core.results import result_row
+from tasks.core.spec import Analysis, StudySpec
+from tasks.stats.competing_risks import cumulative_incidence, incidence_at
+from tasks.stats.cox import cox, profile_likelihood_interval
+from tasks.stats.inference import Contrast
+from tasks.stats.log_rank import log_rank
+from tasks.stats.proportional_hazards import proportional_hazards_test
+from tasks.stats.rates import incidence_rate, rate_difference, rate_ratio
+from tasks.stats.risks import risk_difference, risk_ratio
+from tasks.stats.step_curves import StepValues
+from tasks.stats.survival import (
+    kaplan_meier,
+    median_survival,
+    restricted_mean,
+    restricted_mean_difference,
+    survival_at,
+)
+
+DAYS_PER_1000_PERSON_YEARS = 365_250
+TIME = {"at_kind": "time_days"}
+
+Row = dict[str, object]
+Estimate = Callable[["Asked", Population], list[Row]]
+
+
+class Asked:
+    """One analysis of the study, and what all of its rows have in common."""
+
+    def __init__(self, spec: StudySpec, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.arms = (spec.target.code_list, spec.comparator.code_list)
+        self._common = {
+            "target": spec.target.code_list,
+            "comparator": spec.comparator.code_list,
+            "outcome": spec.outcome.code_list,
+            "unit_of_analysis": "person",
+            "ci_level": 0.95,
+            "n_sites": None,
+        }
+
+    def row(self, people: Population, estimate_name: str, **values: object) -> Row:
+        """Return a row of this analysis in this population."""
+        default = {
+            "method": self.analysis.method,
+            "population": people.name,
+            "estimand": people.estimand,
+            "n": int(people.rows.size),
+            "n_events": int(people.has_outcome.sum()),
+        }
+        merged = self._common | default | values
+        return result_row(self.analysis.id, self.analysis.role, estimate_name, **merged)
+
+    def each_arm(self, people: Population) -> list[tuple[str, Population]]:
+        """Return both arms with their names, target first."""
+        return [(self.arms[0], people.arm(True)), (self.arms[1], people.arm(False))]
+
+    def contrast(self, people: Population, name: str, found: Contrast, **values: object) -> Row:
+        """Return a row for a contrast of the arms."""
+        return self.row(
+            people,
+            name,
+            estimate=found.estimate,
+            estimate_scale=found.estimate_scale,
+            std_error=found.std_error,
+            se_scale=found.se_scale,
+            ci_low=found.ci_low,
+            ci_high=found.ci_high,
+            ci_method=found.ci_method,
+            p_value=found.p_value,
+            statistic_name=None if found.z is None else "z",
+            statistic=found.z,
+            **values,
+        )
+
+
+def estimate(spec: StudySpec, analysis: Analysis, population: Population | None) -> list[Row]:
+    """Return the rows of one analysis; a row that says why where it cannot be estimated.
+
+    Args:
+        spec: The study.
+        analysis: The analysis.
+        population: Where to estimate; None when its adjustment could not be made.
+    """
+    asked = Asked(spec, analysis)
+    try:
+        if population is None:
+            raise EstimationError(
+                analysis.adjustment,
+                "the propensity model could not be fitted",
+                "look at the balance table for a covariate that separates the arms.",
+            )
+        return METHODS[analysis.method](asked, population)
+    except EstimationError as exc:
+        return [_not_estimable(asked, population, exc)]
+
+
+def _not_estimable(asked: Asked, population: Population | None, exc: EstimationError) -> Row:
+    name = MAIN_ESTIMATE[asked.analysis.method]
+    what = {"status": "not_estimable", "note": f"{exc.where}: {exc.what}", "ci_level": None}
+    if population is not None:
+        return asked.row(population, name, **what)
+    adjustment = asked.analysis.adjustment
+    common = {"method": asked.analysis.method, "population": adjustment, **what}
+    return result_row(asked.analysis.id, asked.analysis.role, name, **common)
+
+
+def _cox(asked: Asked, people: Population) -> list[Row]:
+    analysis, x = asked.analysis, people.is_target.astype(float)[:, None]
+    ties = analysis.ties or "efron"
+    method = f"cox_{ties}"
+    fit = cox(
+        people.follow_up_days,
+        people.has_outcome,
+        x,
+        ties=ties,
+        weights=people.weights,
+        robust=analysis.std_error == "robust",
+        cluster=people.cluster,
+    )
+    rows = [
+        asked.row(
+            people,
+            "hazard_ratio",
+            method=method,
+            estimate=math.exp(fit.coef[0]),
+            estimate_scale="ratio",
+            std_error=float(fit.std_error[0]),
+            se_scale="log",
+            se_method=fit.se_method,
+            ci_low=math.exp(fit.ci_low[0]),
+            ci_high=math.exp(fit.ci_high[0]),
+            ci_method="wald",
+            statistic_name="z",
+            statistic=float(fit.z[0]),
+            p_value=float(fit.p_value[0]),
+            n_clusters=fit.n_clusters,
+        )
+    ]
+    if analysis.std_error == "profile_likelihood":
+        rows.append(_profile(asked, people, rows[0], x))
+    rows.append(_proportional_hazards(asked, people, x, method))
+    return rows
+
+
+def _profile(asked: Asked, people: Population, wald: Row, x: FloatArray) -> Row:
+    found = profile_likelihood_interval(
+        people.follow_up_days, people.has_outcome, x, 0, ties=asked.analysis.ties or "efron"
+    )
+    z = found.estimate / found.implied_std_error
+    return wald | {
+        "std_error": found.implied_std_error,
+        "se_method": "profile_likelihood",
+        "ci_low": math.exp(found.ci_low),
+        "ci_high": math.exp(found.ci_high),
+        "ci_method": "profile_likelihood",
+        "statistic": z,
+        "p_value": math.erfc(abs(z) / math.sqrt(2)),
+    }
+
+
+def _proportional_hazards(asked: Asked, people: Population, x: FloatArray, method: str) -> Row:
+    found = proportional_hazards_test(
+        people.follow_up_days,
+        people.has_outcome,
+        x,
+        ties=asked.analysis.ties or "efron",
+        weights=people.weights,
+    )
+    return asked.row(
+        people,
+        "test",
+        method=method,
+        ci_level=None,
+        statistic_name="proportional_hazards",
+        statistic=found.global_statistic,
+        df1=float(found.global_df),
+        p_value=found.global_p_value,
+    )
+
+
+def _kaplan_meier(asked: Asked, people: Population) -> list[Row]:
+    rows: list[Row] = []
+    for arm, members in asked.each_arm(people):
+        curve = kaplan_meier(members.follow_up_days, members.has_outcome, members.weights)
+        how = {"arm": arm, "se_method": curve.se_method, "ci_method": curve.ci_method}
+        steps = np.union1d([0.0], curve.time[curve.n_events > 0])
+        for term, days in (
+            ("curve", np.union1d(steps, curve.time[-1:])),
+            ("table", np.asarray(asked.analysis.table_days, float)),
+        ):
+            days = days[days <= curve.time[-1]]
+            found = survival_at(curve, days) if days.size else None
+            if found is not None:
+                rows += _steps(asked, members, "survival", found, term, how)
+                rows += _at_risk(asked, members, found, arm) if term == "table" else []
+        rows.append(_median(asked, members, arm, median_survival(curve)))
+    return rows
+
+
+def _steps(
+    asked: Asked,
+    members: Population,
+    name: str,
+    found: StepValues,
+    term: str,
+    how: Mapping[str, object],
+) -> list[Row]:
+    """One row a time; `n_events` counts the outcomes of the arm up to it."""
+    so_far = np.sort(members.follow_up_days[members.has_outcome])
+    return [
+        asked.row(
+            members,
+            name,
+            at=float(found.time[i]),
+            term=term,
+            unit="probability",
+            estimate=float(found.estimate[i]),
+            estimate_scale="identity",
+            std_error=_finite(found.std_error[i]),
+            se_scale="identity",
+            ci_low=_finite(found.ci_low[i]),
+            ci_high=_finite(found.ci_high[i]),
+            n_events=int(np.searchsorted(so_far, found.time[i], side="right")),
+            **TIME,
+            **how,
+        )
+        for i in range(found.time.size)
+    ]
+
+
+def _at_risk(asked: Asked, members: Population, found: StepValues, arm: str) -> list[Row]:
+    return [
+        asked.row(
+            members,
+            "n_at_risk",
+            arm=arm,
+            at=float(found.time[i]),
+            term="table",
+            unit="persons",
+            estimate=float(found.n_at_risk[i]),
+            ci_level=None,
+            n_events=None,
+            **TIME,
+        )
+        for i in range(found.time.size)
+    ]
+
+
+def _median(asked: Asked, members: Population, arm: str, found: object) -> Row:
+    reached = getattr(found, "estimate", None)
+    return asked.row(
+        members,
+        "median_survival",
+        arm=arm,
+        unit="days",
+        estimate=reached,
+        ci_low=getattr(found, "ci_low", None),
+        ci_high=getattr(found, "ci_high", None),
+        status="ok" if reached is not None else "not_estimable",
+        note=None if reached is not None else "survival stays above one half",
+    )
+
+
+def _log_rank(asked: Asked, people: Population) -> list[Row]:
+    found = log_rank(people.follow_up_days, people.has_outcome, people.is_target)
+    return [
+        asked.row(
+            people,
+            "test",
+            ci_level=None,
+            statistic_name="log_rank",
+            statistic=found.statistic,
+            df1=float(found.df),
+            p_value=found.p_value,
+        )
+    ]
+
+
+def _rmst(asked: Asked, people: Population) -> list[Row]:
+    horizon = float(asked.analysis.horizon_days or 0)
+    arms = [
+        (arm, members, restricted_mean(
+            members.follow_up_days, members.has_outcome, horizon, members.weights
+        ))
+        for arm, members in asked.each_arm(people)
+    ]  # fmt: skip
+    where = {"at": horizon, "unit": "days", "se_scale": "identity", **TIME}
+    rows = [
+        asked.row(
+            members,
+            "rmst",
+            arm=arm,
+            estimate=found.estimate,
+            estimate_scale="identity",
+            std_error=found.std_error,
+            se_method=found.se_method,
+            ci_low=found.ci_low,
+            ci_high=found.ci_high,
+            ci_method="wald",
+            **where,
+        )
+        for arm, members, found in arms
+    ]
+    difference = restricted_mean_difference(arms[0][2], arms[1][2])
+    method = arms[0][2].se_method
+    where.pop("se_scale")
+    rows.append(asked.contrast(people, "rmst_difference", difference, se_method=method, **where))
+    return rows
+
+
+def _cumulative_incidence(asked: Asked, people: Population) -> list[Row]:
+    rows: list[Row] = []
+    curves = []
+    for arm, members in asked.each_arm(people):
+        curve = cumulative_incidence(members.follow_up_days, members.cause, weights=members.weights)
+        curves.append(curve)
+        how = {"arm": arm, "se_method": curve.se_method, "ci_method": curve.ci_method}
+        steps = np.union1d([0.0], curve.time[curve.n_events > 0])
+        table = np.asarray(asked.analysis.table_days, float)
+        for term, days in (("curve", np.union1d(steps, curve.time[-1:])), ("table", table)):
+            kept = days[days <= curve.time[-1]]
+            if kept.size:
+                found = incidence_at(curve, kept)
+                rows += _steps(asked, members, "cumulative_incidence", found, term, how)
+    if asked.analysis.table_days:
+        day = float(asked.analysis.table_days[-1])
+        for name, contrast in (("risk_difference", risk_difference), ("risk_ratio", risk_ratio)):
+            found_contrast = contrast(curves[0], curves[1], day)
+            method = curves[0].se_method
+            rows.append(
+                asked.contrast(people, name, found_contrast, at=day, se_method=method, **TIME)
+            )
+    return rows
+
+
+def _incidence_rate(asked: Asked, people: Population) -> list[Row]:
+    rows, rates = [], []
+    unit = {"unit": "per 1000 person-years"}
+    for arm, members in asked.each_arm(people):
+        days = float(members.follow_up_days.sum())
+        found = incidence_rate(int(members.has_outcome.sum()), days / DAYS_PER_1000_PERSON_YEARS)
+        rates.append(found)
+        rows.append(
+            asked.row(
+                members,
+                "incidence_rate",
+                arm=arm,
+                estimate=found.estimate,
+                estimate_scale="identity",
+                std_error=found.std_error,
+                se_scale="identity",
+                se_method="poisson",
+                ci_low=found.ci_low,
+                ci_high=found.ci_high,
+                ci_method=found.ci_method,
+                person_time=days,
+                note="person_time in days",
+                **unit,
+            )
+        )
+    rows.append(asked.contrast(people, "rate_ratio", rate_ratio(*rates)))
+    rows.append(asked.contrast(people, "rate_difference", rate_difference(*rates), **unit))
+    return rows
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+METHODS: dict[str, Estimate] = {
+    "cox": _cox,
+    "kaplan_meier": _kaplan_meier,
+    "log_rank": _log_rank,
+    "rmst": _rmst,
+    "cumulative_incidence": _cumulative_incidence,
+    "incidence_rate": _incidence_rate,
+}
+MAIN_ESTIMATE = {
+    "cox": "hazard_ratio",
+    "kaplan_meier": "survival",
+    "log_rank": "test",
+    "rmst": "rmst_difference",
+    "cumulative_incidence": "cumulative_incidence",
+    "incidence_rate": "rate_ratio",
+}

@@ -1,0 +1,245 @@
+"""From one delivered file to one staged Parquet file: typed by name in a single pass.
+
+The staged file keeps every row that has the right number of fields, in the order of the
+delivery, with `_fault` ('CODE/column', empty when good) and `_warned` ('CODE/column …').
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from tasks.core.duck import identifier, quoted
+from tasks.core.omop import Column, Table
+from tasks.ingest.bind import NEW_IN_54, Binding
+from tasks.ingest.cast import Cast, Reading, cast_native, cast_of
+from tasks.ingest.model import FileRefused
+from tasks.ingest.reading import TextFile, byte_stream
+from tasks.ingest.rules import finding
+
+_BLOCKS = (1 << 23, 1 << 26, 1 << 29)
+_SPACES = "E' \\t\\r\\n\\v\\f'"
+_DATE_PAIRS = ("_start_date", "_end_date")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """How many rows of a file were staged, and how many had the wrong number of fields."""
+
+    staged: int
+    misshapen: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One column to load: where its value stands in the source, and how it is cast."""
+
+    column: Column
+    source: str
+    native: Cast | None
+    required: bool
+
+
+def stage_csv(
+    con: duckdb.DuckDBPyConnection,
+    file: TextFile,
+    skip_lines: int,
+    binding: Binding,
+    select: str,
+    out: Path,
+) -> Parsed:
+    """Parse a text file, run `select` over its fields (`src.f0`, `f1`, …) into Parquet `out`.
+
+    Raises:
+        FileRefused: A row is longer than any sound row.
+    """
+    for block in _BLOCKS:
+        misshapen: list[int] = []
+        try:
+            con.register("src", _reader(file, skip_lines, binding, block, misshapen))
+            staged = _copy(con, select, out)
+        except (pa.ArrowInvalid, duckdb.Error) as exc:
+            if "try to increase block size" in str(exc):
+                continue
+            raise
+        finally:
+            con.unregister("src")
+        return Parsed(staged, len(misshapen))
+    raise FileRefused(finding("E_QUOTE", file.name))
+
+
+def stage_parquet(
+    con: duckdb.DuckDBPyConnection, path: Path, binding: Binding, select: str, out: Path
+) -> Parsed:
+    """Run `select` over the columns of a Parquet file into Parquet `out`."""
+    names = ", ".join(f"{identifier(n)} as f{i}" for i, n in enumerate(binding.header))
+    con.execute(f"create or replace temp view src as select {names} from {parquet_source(path)}")
+    return Parsed(_copy(con, select, out), 0)
+
+
+def parquet_source(path: Path) -> str:
+    """Return the SQL that reads one Parquet file."""
+    return f"read_parquet({quoted(path)}, hive_partitioning = false)"
+
+
+def select_typed(
+    table: Table, binding: Binding, reading: Reading, physical: Sequence[str] | None = None
+) -> str:
+    """Return the query that types the columns of an OMOP file and judges its rows.
+
+    Args:
+        table: The table of the model.
+        binding: Which field is which column.
+        reading: How texts are to be understood.
+        physical: Types of the fields of a Parquet file; None for text.
+    """
+    fields = [_field(table, name, place, physical) for name, place in binding.fields.items()]
+    casts = {field.column.name: _cast(field, reading) for field in fields}
+    raw = ", ".join(f"{_trimmed(field)} as {_v(field)}" for field in fields)
+    repeated = "false" if physical else _header_again(binding)
+    typed = ", ".join(f"{casts[field.column.name].value} as {_t(field)}" for field in fields)
+    codes = ", ".join(f"{_code(field, casts)} as {_f(field)}" for field in fields)
+    values = ", ".join(f"{_value(field, casts)} as {identifier(field.column.name)}" for field in fields)
+    return f"""
+        with raw as (select {raw}, {repeated} as _header from src),
+        typed as (select *, {typed} from raw),
+        judged as (select *, {codes} from typed)
+        select {values}, {_fault(fields)} as _fault, {_warned(fields)} as _warned from judged
+    """  # noqa: S608 - names of the model only
+
+
+def select_verbatim(binding: Binding, physical: Sequence[str] | None = None) -> str:
+    """Return the query that takes every named column of a registry table as it is."""
+    values = [
+        f"{f'f{place}' if physical else f"nullif(f{place}, '')"} as {identifier(name)}"
+        for name, place in binding.fields.items()
+    ]
+    repeated = "false" if physical else _header_again(binding)
+    fault = f"case when {repeated} then 'E_HEADER_REPEATED/' end"
+    return f"select {', '.join(values)}, {fault} as _fault, null::varchar as _warned from src"
+
+
+def _reader(
+    file: TextFile, skip_lines: int, binding: Binding, block: int, misshapen: list[int]
+) -> Any:  # noqa: ANN401 - pyarrow has no types
+    def skip(row: Any) -> str:  # noqa: ANN401
+        misshapen.append(row.actual_columns)
+        return "skip"
+
+    names = [f"f{place}" for place in range(len(binding.header))]
+    wanted = [f"f{place}" for place in sorted(binding.fields.values())]
+    return pacsv.open_csv(
+        byte_stream(file),
+        read_options=pacsv.ReadOptions(
+            column_names=names, skip_rows=skip_lines, block_size=block, use_threads=False
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=file.delimiter, newlines_in_values=True, invalid_row_handler=skip
+        ),
+        convert_options=pacsv.ConvertOptions(
+            include_columns=wanted,
+            column_types=dict.fromkeys(wanted, pa.string()),
+            strings_can_be_null=False,
+        ),
+    )
+
+
+def _copy(con: duckdb.DuckDBPyConnection, select: str, out: Path) -> int:
+    query = f"copy ({select}) to {quoted(out)} (format parquet, row_group_size 100_000)"
+    [(rows,)] = con.execute(query).fetchall()
+    return int(rows)
+
+
+def _field(table: Table, name: str, place: int, physical: Sequence[str] | None) -> _Field:
+    column = next(item for item in table.columns if item.name == name)
+    native = cast_native(column, physical[place]) if physical else None
+    required = column.required and name not in NEW_IN_54.get(table.name, set())
+    return _Field(column, f"f{place}", native, required)
+
+
+def _v(field: _Field) -> str:
+    return identifier(f"{field.column.name}__v")
+
+
+def _t(field: _Field) -> str:
+    return identifier(f"{field.column.name}__t")
+
+
+def _f(field: _Field) -> str:
+    return identifier(f"{field.column.name}__f")
+
+
+def _trimmed(field: _Field) -> str:
+    if field.native:
+        return field.source
+    spaces = "' '" if field.column.type == "VARCHAR" else _SPACES
+    return f"nullif(trim({field.source}::varchar, {spaces}), '')"
+
+
+def _cast(field: _Field, reading: Reading) -> Cast:
+    return (field.native or cast_of(field.column, reading)).of(_v(field))
+
+
+def _code(field: _Field, casts: dict[str, Cast]) -> str:
+    """Code of one column of a row; null when its value is good."""
+    code = casts[field.column.name].code or "null::varchar"
+    if field.column.type != "VARCHAR":
+        code = f"case when {_t(field)} is null then {code} end"
+    if not field.required:
+        return f"case when {_v(field)} is not null then {code} end"
+    code = code.replace("'W_NULL_TOKEN'", "'E_REQUIRED_NULL'")
+    return f"case when {_v(field)} is null then 'E_REQUIRED_NULL' else {code} end"
+
+
+def _value(field: _Field, casts: dict[str, Cast]) -> str:
+    if field.column.type == "VARCHAR":
+        return _t(field)
+    tolerated = casts[field.column.name].tolerated
+    return (
+        f"case when {_t(field)} is null and {_f(field)} is not null then {tolerated} "
+        f"else {_t(field)} end"
+    )
+
+
+def _fault(fields: Sequence[_Field]) -> str:
+    """First code in the order of the model; then pairs of dates that run backwards."""
+    coded = [
+        f"case when starts_with({_f(field)}, 'E') then {_f(field)} || '/{field.column.name}' end"
+        for field in fields
+    ]
+    return f"case when _header then 'E_HEADER_REPEATED/' else {_first([*coded, *_backwards(fields)])} end"
+
+
+def _warned(fields: Sequence[_Field]) -> str:
+    notes = [
+        f"case when starts_with({_f(field)}, 'W') then {_f(field)} || '/{field.column.name}' end"
+        for field in fields
+        if field.column.type != "VARCHAR"
+    ]
+    return f"nullif(concat_ws(' ', {', '.join(notes)}), '')" if notes else "null::varchar"
+
+
+def _backwards(fields: Sequence[_Field]) -> Iterable[str]:
+    named = {field.column.name: field for field in fields if field.column.type == "DATE"}
+    for name, end in named.items():
+        first = name.replace("_end_date", "_start_date")
+        start = named.get(first) or named.get(name.replace("_end_date", "_date"))
+        if name.endswith("_end_date") and start:
+            yield f"case when {_t(end)} < {_t(start)} then 'E_END_BEFORE_START/{name}' end"
+
+
+def _first(expressions: Sequence[str]) -> str:
+    return f"coalesce({', '.join(expressions)}, null::varchar)"
+
+
+def _header_again(binding: Binding) -> str:
+    """A row that says what the header says, in every loaded column."""
+    tests = [
+        f"lower(trim(f{place})) = {quoted(binding.header[place].strip().lower())}"
+        for place in binding.fields.values()
+    ]
+    return f"({' and '.join(tests)})"

@@ -1,0 +1,278 @@
+"""Bytes of a delivered text file: unpacked, decoded strictly, counted. No row is parsed here."""
+
+import codecs
+import csv
+import gzip
+import io
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+from tasks.ingest.model import DeliveryRefused, FileRefused, Finding
+from tasks.ingest.rules import finding
+
+CHUNK = 1 << 22
+HEADER_LIMIT = 1 << 24
+MAX_RATIO = 200
+RATIO_FLOOR = 1 << 20
+_UTF8 = {"utf-8", "utf-8-sig"}
+_BOMS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+_QUOTE, _NEWLINE = 34, 10
+_CONTROL = np.array([byte < 32 and byte not in b"\t\n\r" or byte == 127 for byte in range(256)])
+
+csv.field_size_limit(1 << 30)
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A delimited text file and how to read it."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    limit: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the file in the delivery."""
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a count of the bytes tells: records with the header, and whether to trust the quotes."""
+
+    records: int
+    plain_quotes: bool
+    has_quotes: bool
+    has_control: bool
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that is no link, pipe or device; never block on one.
+
+    Raises:
+        DeliveryRefused: It is something else.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        raise DeliveryRefused(finding("E_NOT_REGULAR", path.name, kind="link or device")) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DeliveryRefused(finding("E_NOT_REGULAR", path.name, kind="special file"))
+    return os.fdopen(handle, "rb")
+
+
+def utf8_chunks(file: TextFile) -> Iterator[bytes]:
+    """Yield the text of `file` as UTF-8 without a byte order mark.
+
+    Raises:
+        DeliveryRefused: The gzip is damaged or expands beyond its limit.
+        FileRefused: The bytes are not text of the declared encoding.
+    """
+    decode = _Recoder(file)
+    first = True
+    for chunk in _raw_chunks(file):
+        if first:
+            _refuse_other_unicode(file, chunk)
+        text = decode(chunk)
+        yield text.removeprefix(codecs.BOM_UTF8) if first else text
+        first = False
+    yield decode(b"", final=True)
+
+
+def text_lines(file: TextFile) -> io.TextIOWrapper:
+    """Return the lines of `file` as csv wants them: every line end kept as it is."""
+    return io.TextIOWrapper(byte_stream(file), encoding="utf-8", newline="")
+
+
+def byte_stream(file: TextFile) -> io.BufferedReader:
+    """Return the text of `file` as a stream of UTF-8 bytes."""
+    return io.BufferedReader(_Stream(utf8_chunks(file)), CHUNK)
+
+
+def read_header(file: TextFile) -> tuple[list[str], int]:
+    """Return the cells of the first line that is not blank, and the last line that it takes."""
+    limited = io.StringIO(text_lines(file).read(HEADER_LIMIT), newline="")
+    reader = csv.reader(limited, delimiter=file.delimiter)
+    try:
+        cells = next((row for row in reader if row), [])
+    except csv.Error:
+        raise FileRefused(finding("E_QUOTE", file.name, reader.line_num)) from None
+    return [cell.strip() for cell in cells], reader.line_num
+
+
+def scan(file: TextFile) -> Scan:
+    """Count the records of `file` from its bytes, without parsing a row.
+
+    A line end inside quotes ends no record; a blank line is no record.
+    """
+    counter = _Counter(ord(file.delimiter))
+    for chunk in utf8_chunks(file):
+        for part in counter.whole_line_ends(chunk):
+            counter.add(part)
+    return counter.result()
+
+
+def count_strictly(file: TextFile) -> int:
+    """Count the records of a file whose quotes are unusual, header included, with the csv module.
+
+    Raises:
+        FileRefused: A quoted field is not closed, or goes on after its closing quote.
+    """
+    reader = csv.reader(text_lines(file), delimiter=file.delimiter, strict=True)
+    start = 0
+    count = 0
+    try:
+        for row in reader:
+            count += bool(row)
+            start = reader.line_num
+    except csv.Error:
+        raise FileRefused(finding("E_QUOTE", file.name, start + 1)) from None
+    return count
+
+
+class _Stream(io.RawIOBase):
+    """A raw stream over an iterator of byte chunks."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._left = chunks, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        target = memoryview(buffer)
+        size = min(len(target), len(self._left))
+        target[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+
+class _Counter:
+    """Counts records chunk by chunk; knows the byte before and whether it is inside quotes."""
+
+    def __init__(self, delimiter: int) -> None:
+        self._ends = np.array([delimiter, _NEWLINE, _QUOTE], np.uint8)
+        self._before, self._inside, self._held = _NEWLINE, False, b""
+        self._records = 0
+        self._plain, self._quotes, self._control = True, False, False
+
+    def whole_line_ends(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield `chunk` with every kind of line end as one newline, never cutting one in two."""
+        data, self._held = self._held + chunk, b""
+        if data.endswith(b"\r") and chunk:
+            data, self._held = data[:-1], b"\r"
+        if data:
+            yield data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+    def add(self, chunk: bytes) -> None:
+        """Count the records that end in `chunk`."""
+        here = np.frombuffer(chunk, np.uint8)
+        before = np.concatenate((np.array([self._before], np.uint8), here[:-1]))
+        ends = (here == _NEWLINE) & (before != _NEWLINE)
+        if self._inside or b'"' in chunk:
+            ends &= ~self._inside_quotes(here, before)
+        self._records += int(np.count_nonzero(ends))
+        self._control = self._control or bool(_CONTROL[here].any())
+        self._before = int(here[-1])
+
+    def _inside_quotes(self, here: NDArray[np.uint8], before: NDArray[np.uint8]) -> NDArray[np.bool]:
+        """Tell which bytes stand inside quotes; note quotes that RFC 4180 does not know."""
+        quote = here == _QUOTE
+        inside = (np.cumsum(quote, dtype=np.uint8) & 1).astype(bool) ^ self._inside
+        inside_before = np.concatenate((np.array([self._inside]), inside[:-1]))
+        opens_late = quote & inside & ~np.isin(before, self._ends)
+        goes_on = (before == _QUOTE) & ~inside_before & ~np.isin(here, self._ends)
+        self._plain = self._plain and not bool((opens_late | goes_on).any())
+        self._quotes, self._inside = True, bool(inside[-1])
+        return inside
+
+    def result(self) -> Scan:
+        """Return the counts; a last line without its end counts."""
+        last = self._before != _NEWLINE
+        plain = self._plain and not self._inside
+        return Scan(self._records + last, plain, self._quotes, self._control)
+
+
+def _raw_chunks(file: TextFile) -> Iterator[bytes]:
+    with open_regular(file.path) as raw:
+        if file.name.lower().endswith(".gz"):
+            yield from _unzipped(file, raw)
+            return
+        while chunk := raw.read(CHUNK):
+            yield chunk
+
+
+def _unzipped(file: TextFile, raw: BinaryIO) -> Iterator[bytes]:
+    limit, total = _limit_of(file), 0
+    with gzip.GzipFile(fileobj=raw) as unpacked:
+        while chunk := _next_unzipped(file, unpacked):
+            total += len(chunk)
+            if total > limit:
+                raise DeliveryRefused(finding("E_SIZE_LIMIT", file.name, limit=f"{limit:,}"))
+            yield chunk
+
+
+def _next_unzipped(file: TextFile, unpacked: gzip.GzipFile) -> bytes:
+    try:
+        return unpacked.read(CHUNK)
+    except EOFError:
+        code = "E_GZIP_TRUNCATED"
+    except gzip.BadGzipFile as exc:
+        code = "E_GZIP_TRAILING" if str(exc).startswith("Not a gzipped") else "E_GZIP_CRC"
+    except (zlib.error, OSError):
+        code = "E_GZIP_CRC"
+    raise DeliveryRefused(finding(code, file.name))
+
+
+def _limit_of(file: TextFile) -> int:
+    if file.limit is not None:
+        return file.limit
+    return max(RATIO_FLOOR, MAX_RATIO * file.path.stat().st_size)
+
+
+def _refuse_other_unicode(file: TextFile, chunk: bytes) -> None:
+    for mark, name in _BOMS:
+        if chunk.startswith(mark) and not file.encoding.startswith("utf-16"):
+            detail = f": it starts with a byte order mark of {name}"
+            found = finding("E_ENCODING", file.name, declared=file.encoding, detail=detail)
+            raise FileRefused(found)
+
+
+class _Recoder:
+    """Turns bytes of a file's encoding into UTF-8 bytes, strictly."""
+
+    def __init__(self, file: TextFile) -> None:
+        self._file, self._lines = file, 1
+        self._as_is = file.encoding in _UTF8
+        self._decoder = codecs.getincrementaldecoder("utf-8" if self._as_is else file.encoding)()
+
+    def __call__(self, chunk: bytes, *, final: bool = False) -> bytes:
+        try:
+            text = self._decoder.decode(chunk, final)
+        except UnicodeError as exc:
+            raise FileRefused(self._finding(chunk, exc)) from None
+        self._lines += chunk.count(b"\n")
+        return chunk if self._as_is else text.encode("utf-8")
+
+    def _finding(self, chunk: bytes, exc: UnicodeError) -> Finding:
+        """Name the line of the bytes that cannot be decoded; for UTF-16 it is a good guess."""
+        end = exc.start if isinstance(exc, UnicodeDecodeError) else len(chunk)
+        line = self._lines + chunk[:end].count(b"\n")
+        declared = self._file.encoding
+        return finding("E_ENCODING", self._file.name, line, declared=declared, detail="")

@@ -1,0 +1,109 @@
+"""How a delivery stands to what is in the lake already."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from tasks.core.lake import COMMITTED, Connection, open_lake
+from tasks.core.paths import Home
+from tasks.core.site import SiteSettings
+from tasks.ingest.manifest import Manifest
+from tasks.ingest.model import Finding
+from tasks.ingest.rules import finding
+
+
+@contextmanager
+def lake_if_any(home: Home, site: SiteSettings) -> Iterator[Connection | None]:
+    """Open the lake for reading; None where there is none yet."""
+    if site.catalogue_url == "sqlite" and not (home.lake / "catalog.sqlite").exists():
+        yield None
+        return
+    with open_lake(home, site) as con:
+        yield con if _has_meta(con) else None
+
+
+def standing(con: Connection, manifest: Manifest, content: str) -> list[Finding]:
+    """Return why the lake has no place for this delivery; empty when it has.
+
+    Args:
+        con: The lake.
+        manifest: What the delivery says about itself.
+        content: Its identity, from `content_sha256`.
+    """
+    named = {"delivery_id": manifest.delivery_id}
+    known = con.execute(
+        "select content_sha256 from lake.meta.delivery where site_id = $site_id "
+        "and delivery_id = $delivery_id and list_contains($committed, status)",
+        {"site_id": manifest.site_id, "committed": list(COMMITTED), **named},
+    ).fetchall()
+    if (content,) in known:
+        return [finding("I_DUPLICATE_DELIVERY", "manifest.json", **named)]
+    if known:
+        return [finding("E_DELIVERY_ID_REUSED", "manifest.json", **named)]
+    return _out_of_order(con, manifest) if manifest.kind == "full" else []
+
+
+def persons_in_force(con: Connection, site_id: str) -> pa.Table:
+    """Return the persons of a site that the lake holds, as one column `person_id`."""
+    query = "select person_id from lake.omop.person where site_id = $site_id"
+    return con.execute(query, {"site_id": site_id}).fetch_arrow_table()
+
+
+def no_persons() -> pa.Table:
+    """Return no person, in the form of `persons_in_force`."""
+    return pa.table({"person_id": pa.array([], pa.int64())})
+
+
+def snapshot_of(con: Connection, manifest: Manifest) -> int | None:
+    """Return the snapshot that an accepted delivery made."""
+    found = con.execute(
+        "select max(snapshot_id) from lake.meta.delivery where site_id = $site_id "
+        "and delivery_id = $delivery_id and list_contains($committed, status)",
+        {
+            "site_id": manifest.site_id,
+            "delivery_id": manifest.delivery_id,
+            "committed": list(COMMITTED),
+        },
+    ).fetchone()
+    return None if not found or found[0] is None else int(found[0])
+
+
+def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
+    """A full delivery must not be older than what it would replace."""
+    newer = con.execute(
+        """
+        select delivery.delivery_id, delivery.data_cutoff
+        from lake.meta.delivery as delivery
+        join lake.meta.ledger as ledger using (site_id, delivery_id)
+        where site_id = $site_id and format = $format and data_cutoff > $data_cutoff
+            and list_contains($committed, delivery.status) and ledger.status = 'loaded'
+            and ($format = 'omop' or list_contains($tables, ledger.table_name))
+        order by data_cutoff desc, delivery.snapshot_id desc limit 1
+        """,
+        {
+            "site_id": manifest.site_id,
+            "format": manifest.format,
+            "data_cutoff": manifest.data_cutoff,
+            "committed": list(COMMITTED),
+            "tables": [entry.table for entry in manifest.files if entry.table],
+        },
+    ).fetchone()
+    if newer is None:
+        return []
+    detail = {"delivery_id": manifest.delivery_id, "cutoff": manifest.data_cutoff}
+    return [
+        finding(
+            "E_OUT_OF_ORDER", "manifest.json", newer=newer[0], newer_cutoff=newer[1], **detail
+        )
+    ]
+
+
+def _has_meta(con: Connection) -> bool:
+    found = con.execute(
+        "select count(*) from information_schema.tables "
+        "where table_catalog = 'lake' and table_schema = 'meta'"
+    ).fetchone()
+    return bool(found and found[0])
+
+

@@ -1,0 +1,207 @@
+"""Is the delivery what its manifest says? Checked on bytes and names, before a row is parsed."""
+
+import hashlib
+import json
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.core.omop import omop_tables
+from tasks.ingest.archive import archive_findings, is_archive
+from tasks.ingest.manifest import MANIFEST, FileEntry, Manifest
+from tasks.ingest.model import DeliveryRefused, Finding
+from tasks.ingest.reading import open_regular
+from tasks.ingest.rules import finding, shown
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+_MAGIC = (
+    (b"\x1f\x8b", "gzip"),
+    (b"PK\x03\x04", "zip"),
+    (b"PAR1", "Parquet"),
+    (b"\xd0\xcf\x11\xe0", "an Office document"),
+    (b"%PDF", "PDF"),
+)
+_NEVER = (
+    (0, b"SQLite format 3", "an SQLite database"),
+    (8, b"DUCK", "a DuckDB database"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MZ\x90", "a program"),
+    (0, b"\x80\x04\x95", "a pickle"),
+    (0, b"\x80\x05\x95", "a pickle"),
+)
+_XML_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file of the delivery that the manifest lists, with the table it holds (None: no table)."""
+
+    path: Path
+    entry: FileEntry
+    table: str | None
+
+    @property
+    def name(self) -> str:
+        """Its name in the delivery."""
+        return self.entry.name
+
+
+def listed_files(folder: Path, manifest: Manifest) -> tuple[Listed, ...]:
+    """Return the listed files, sorted by name, each with its table."""
+    entries = sorted(manifest.files, key=lambda entry: entry.name)
+    return tuple(Listed(folder / entry.name, entry, _table_of(entry)) for entry in entries)
+
+
+def content_sha256(manifest: Manifest) -> str:
+    """Return the identity of what is delivered: the files and how they are to be read."""
+    files = sorted((entry.name, entry.sha256.lower(), entry.table) for entry in manifest.files)
+    said = manifest.model_dump(
+        mode="json",
+        include={"kind", "format", "data_cutoff", "data_class", "timezone", "encoding"}
+        | {"delimiter", "date_format", "birth_precision", "withdrawals"},
+    )
+    return hashlib.sha256(json.dumps([said, files], sort_keys=True).encode()).hexdigest()
+
+
+def check_delivery(folder: Path, manifest: Manifest) -> list[Finding]:
+    """Return the warnings of a delivery whose files are what the manifest says.
+
+    Raises:
+        DeliveryRefused: They are not; every fault that was found is carried.
+    """
+    findings = _names(manifest)
+    if not findings:
+        listed = listed_files(folder, manifest)
+        findings = [*_folder(folder, manifest), *_tables(listed)]
+        for file in listed:
+            findings += _first_fault(file)
+    errors = [item for item in findings if item.severity == "error"]
+    if errors:
+        raise DeliveryRefused(*findings)
+    return findings
+
+
+def _table_of(entry: FileEntry) -> str | None:
+    if "table" in entry.model_fields_set:
+        return entry.table.lower() if entry.table else None
+    return _stem(entry.name)
+
+
+def _stem(name: str) -> str | None:
+    """Return the table that a file name speaks of, if any."""
+    for suffix in SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name.lower().removesuffix(suffix)
+    return None
+
+
+def _names(manifest: Manifest) -> list[Finding]:
+    """Names that are no plain file names, before any of them is opened."""
+    names = [entry.name for entry in manifest.files] + list(manifest.withdrawals)
+    bad = [name for name in names if not _plain(name)]
+    return [
+        finding("E_MANIFEST_PATH", MANIFEST, name=shown(name), column="files") for name in bad
+    ]
+
+
+def _plain(name: str) -> bool:
+    return name.isprintable() and not set(name) & set("/\\:") and name not in {"", ".", "..", MANIFEST}
+
+
+def _folder(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+    """What lies in the folder and is not listed; links and special files are refused."""
+    known = {entry.name for entry in manifest.files} | set(manifest.withdrawals) | {MANIFEST}
+    for path in sorted(folder.iterdir()):
+        mode = path.lstat().st_mode
+        special = not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+        if special or (path.name in known and not stat.S_ISREG(mode)):
+            yield finding("E_NOT_REGULAR", path.name, kind=_kind(mode))
+        elif path.name not in known:
+            yield finding("W_FILE_UNLISTED", path.name, name=shown(path.name))
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_ISLNK: "link", stat.S_ISDIR: "directory", stat.S_ISFIFO: "named pipe"}
+    return next((name for test, name in kinds.items() if test(mode)), "device")
+
+
+def _tables(listed: tuple[Listed, ...]) -> Iterator[Finding]:
+    files_of: dict[str, list[str]] = defaultdict(list)
+    for file in listed:
+        stem = _stem(file.name)
+        table = file.table or (stem if stem in omop_tables() else None)
+        if table:
+            files_of[table].append(file.name)
+    for table, names in sorted(files_of.items()):
+        if len(names) > 1:
+            together = ", ".join(shown(name) for name in names)
+            yield finding("E_TABLE_AMBIGUOUS", names[0], table=shown(table), names=together)
+
+
+def _first_fault(file: Listed) -> list[Finding]:
+    """Return the first thing that is wrong with one file; later checks rely on earlier ones."""
+    checks: tuple[Callable[[Listed], list[Finding]], ...] = (_present, _checksum, _form)
+    for check in checks:
+        if found := check(file):
+            return found
+    return []
+
+
+def _present(file: Listed) -> list[Finding]:
+    if not file.path.exists() and not file.path.is_symlink():
+        return [finding("E_FILE_MISSING", file.name)]
+    mode = file.path.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        return [finding("E_NOT_REGULAR", file.name, kind=_kind(mode))]
+    return []
+
+
+def _checksum(file: Listed) -> list[Finding]:
+    with open_regular(file.path) as raw:
+        digest = hashlib.file_digest(raw, "sha256").hexdigest()
+        size = raw.tell()
+    same_size = file.entry.bytes is None or file.entry.bytes == size
+    if digest != file.entry.sha256.lower() or not same_size:
+        return [finding("E_CHECKSUM", file.name)]
+    return [] if size or file.table is None else [finding("E_EMPTY", file.name)]
+
+
+def _form(file: Listed) -> list[Finding]:
+    """Is the content of the kind that the name promises?"""
+    with open_regular(file.path) as raw:
+        start = raw.read(32)
+    for offset, mark, found in _NEVER:
+        if start[offset:].startswith(mark):
+            return [finding("E_FILE_TYPE", file.name, found=found)]
+    if file.table is not None:
+        return _table_form(file, start)
+    return _attachment_form(file)
+
+
+def _table_form(file: Listed, start: bytes) -> list[Finding]:
+    name = file.name.lower()
+    found = next((kind for mark, kind in _MAGIC if start.startswith(mark)), "text")
+    expected = next((k for s, k in zip(SUFFIXES, _FORMS, strict=True) if name.endswith(s)), None)
+    if expected is None:
+        return [finding("E_FILE_TYPE", file.name, found="neither CSV, CSV.gz nor Parquet by name")]
+    if expected == found:
+        return []
+    if expected == "gzip":
+        return [finding("E_NOT_GZIP", file.name)]
+    return [finding("E_MAGIC", file.name, expected=expected, found=found)]
+
+
+_FORMS = ("text", "gzip", "Parquet")
+
+
+def _attachment_form(file: Listed) -> list[Finding]:
+    """Files that are no table are never read; what could harm a later reader is refused."""
+    if is_archive(file.path):
+        return archive_findings(file.path)
+    if file.name.lower().endswith((".xml", ".xsd", ".html")):
+        with open_regular(file.path) as raw:
+            if b"<!ENTITY" in raw.read(_XML_LIMIT):
+                return [finding("E_XML_ENTITY", file.name)]
+    return []

@@ -1,0 +1,140 @@
+"""What every section needs: the inputs in one language, and numbers that know their row."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from tasks.core.spec import Exposure
+from tasks.report import numbers
+from tasks.report.blocks import Run, Runs, Tone, runs
+from tasks.report.model import POPULATION_OF, Language, Record, ReportInputs
+from tasks.report.texts import Words
+
+Write = Callable[[float], str]
+
+_LOCATING = (
+    "population",
+    "arm",
+    "method",
+    "site_id",
+    "term",
+    "stratum_name",
+    "stratum_level",
+    "scenario",
+    "at",
+    "se_method",
+    "statistic_name",
+)
+
+
+def locator(row: Record, column: str) -> str:
+    """Name one number of the results: analysis/estimate?what=…&column=…."""
+    where = {name: row[name] for name in _LOCATING if row.get(name) is not None}
+    return place(f"{row['analysis_id']}/{row['estimate_name']}", column=column, **where)
+
+
+def place(path: str, **where: object) -> str:
+    """Name one number of any input, as a path with a query."""
+    query = urlencode({key: _key(value) for key, value in sorted(where.items())})
+    return f"{path}?{query}" if query else path
+
+
+def _key(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class Context:
+    """The inputs of a report in one language.
+
+    Args:
+        inputs: The report inputs.
+        language: `en` or `ko`.
+    """
+
+    def __init__(self, inputs: ReportInputs, language: Language) -> None:
+        self.inputs, self.spec = inputs, inputs.spec
+        self.words, self.language = Words(language), language
+
+    @cached_property
+    def rows(self) -> list[Record]:
+        """The results, one record an estimate."""
+        return self.inputs.results.to_dicts()
+
+    @cached_property
+    def arms(self) -> dict[str, str]:
+        """Names of the two arms by code list, target first."""
+        both: Sequence[Exposure] = (self.spec.target, self.spec.comparator)
+        return {arm.code_list: arm.name.in_language(self.language) for arm in both}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Target, comparator and outcome as fields of a text."""
+        target, comparator = self.arms.values()
+        outcome = self.spec.outcome.name.in_language(self.language)
+        return {"target": target, "comparator": comparator, "outcome": outcome}
+
+    @property
+    def primary_population(self) -> str:
+        """The population of the pre-specified primary analysis; crude when there is none."""
+        primary = (a.adjustment for a in self.spec.analyses if a.role == "primary")
+        return POPULATION_OF[next(primary, "none")]
+
+    def find(self, name: str | Iterable[str] = (), **where: object) -> list[Record]:
+        """Return the results rows with these estimate names and column values."""
+        names = {name} if isinstance(name, str) else set(name)
+        return [
+            row
+            for row in self.rows
+            if (not names or row["estimate_name"] in names)
+            and all(row[column] == value for column, value in where.items())
+        ]
+
+    def first(self, name: str | Iterable[str] = (), **where: object) -> Record | None:
+        """Return the first of the rows that `find` returns."""
+        return next(iter(self.find(name, **where)), None)
+
+    def number(self, row: Record, column: str, write: Write, tone: Tone = "") -> Run:
+        """Return one number of a results row, written out, with its source row."""
+        return self.cell(row.get(column), row["status"], write, locator(row, column), tone)
+
+    def cell(self, value: Any, status: str, write: Write, source: str, tone: Tone = "") -> Run:
+        """Return a number with its source; withheld and not estimable are said, never 0."""
+        if status in {"suppressed", "blinded", "not_estimable"}:
+            return Run(self.state(status), source, "withheld")
+        if value is None:
+            return Run(numbers.DASH, source, "muted")
+        return Run(write(value), source, tone, exact=f"{value!r}")
+
+    def state(self, status: str) -> str:
+        """Return the sign for a number that is not shown."""
+        threshold = self.inputs.withholding_threshold
+        if status == "suppressed" and threshold is not None:
+            return self.words("state.suppressed_below", threshold=str(threshold))
+        return self.words(f"state.{status}")
+
+    def interval(self, row: Record, write: Write) -> Runs:
+        """Return the confidence interval of a row, `low–high`."""
+        low, high = row["ci_low"], row["ci_high"]
+        if row["status"] != "ok" or low is None or high is None:
+            return ()
+        parts = [self.number(row, column, write) for column in ("ci_low", "ci_high")]
+        return runs(parts[0], self._between(parts[0].text, parts[1].text), parts[1])
+
+    def with_interval(self, row: Record, write: Write) -> Runs:
+        """Return an estimate with its confidence interval, `1.13 (0.81–1.61)`."""
+        interval = self.interval(row, write)
+        value = self.number(row, "estimate", write)
+        return runs(value, " (", interval, ")") if interval else runs(value)
+
+    def level(self, row: Record) -> str:
+        """Return the confidence level of a row as text, `95%`."""
+        return numbers.percent(row["ci_level"] or 0.95, 0)
+
+    def arm_name(self, arm: str | None) -> str:
+        """Return the name of an arm by its code list."""
+        return self.arms.get(arm or "", arm or numbers.DASH)
+
+    def _between(self, low: str, high: str) -> str:
+        plain = not (low + high).count(numbers.MINUS)
+        return numbers.DASH if plain else self.words("interval.to")

@@ -1,0 +1,199 @@
+"""Sections 10 to 12: diagnostics and gates, limits, and where every number comes from."""
+
+from tasks.report import numbers
+from tasks.report.blocks import (
+    Block,
+    Bullets,
+    Column,
+    Facts,
+    Heading,
+    Paragraph,
+    Run,
+    Runs,
+    Section,
+    Table,
+    Tone,
+    runs,
+)
+from tasks.report.context import Context, Write
+from tasks.report.model import POPULATION_OF, Record
+
+GATE_TONE: dict[str, Tone] = {"pass": "good", "miss": "bad", "not_evaluated": "warn"}
+DIAGNOSTICS = ("auc", "equipoise", "max_smd", "ess")
+IDENTITY = "run_id spec_hash content_hash snapshot_id data_cutoff code_hash lock_hash python".split()
+
+
+def diagnostics(context: Context) -> Section:
+    """Return the verdicts of the gates, then the diagnostics behind them."""
+    words = context.words
+    blocks: list[Block] = []
+    if context.inputs.gates:
+        blocks += [Paragraph(words.line("gates.intro")), _gate_table(context)]
+    else:
+        blocks.append(Paragraph(words.line("gates.none")))
+    measured = [row for name in DIAGNOSTICS for row in context.find(name)]
+    if measured:
+        blocks += [Heading(words("diagnostics.heading")), _diagnostic_table(context, measured)]
+    tests = context.find("test")
+    if tests:
+        blocks += [Heading(words("tests.heading")), _test_table(context, tests)]
+    return Section("diagnostics", words("section.diagnostics"), tuple(blocks))
+
+
+def _gate_table(context: Context) -> Table:
+    words = context.words
+    columns = (
+        Column(words("gates.col_name"), width=3),
+        Column(words("gates.col_value"), "right"),
+        Column(words("gates.col_threshold"), "right"),
+        Column(words("gates.col_verdict"), width=1.4),
+        Column(words("gates.col_on_miss"), width=1.6),
+    )
+    rows = tuple(_gate(context, gate) for gate in context.inputs.gates)
+    return Table("gates", words("gates.caption"), columns, rows)
+
+
+def _gate(context: Context, gate: Record) -> tuple[Runs, ...]:
+    words, name = context.words, str(gate["name"])
+    verdict = str(gate["verdict"])
+    is_floor = name != "max_smd"
+    threshold = f"{'≥' if is_floor else '≤'} {_gate_number(gate['threshold'])}"
+    value = Run(numbers.DASH, f"gates/{name}", "muted")
+    if gate["value"] is not None:
+        value = Run(_gate_number(gate["value"]), f"gates/{name}", exact=repr(gate["value"]))
+    return (
+        runs(words.term("gate", name)),
+        (value,),
+        runs(threshold),
+        (Run(words.term("gate_verdict", verdict), tone=GATE_TONE.get(verdict, "")),),
+        runs(words.term("on_miss", gate["on_miss"])),
+    )
+
+
+def _gate_number(value: float) -> str:
+    return numbers.whole(value) if float(value).is_integer() else numbers.decimals(value, 3)
+
+
+def _diagnostic_table(context: Context, rows: list[Record]) -> Table:
+    words = context.words
+    columns = (
+        Column(words("diagnostics.col_name"), width=3),
+        Column(words("diagnostics.col_population"), width=2),
+        Column(words("diagnostics.col_arm"), width=1.6),
+        Column(words("diagnostics.col_value"), "right", width=1.2),
+    )
+    body = tuple(_diagnostic(context, row) for row in rows)
+    note = words.line("diagnostics.note")
+    return Table("diagnostics_table", words("diagnostics.caption"), columns, body, note)
+
+
+def _diagnostic(context: Context, row: Record) -> tuple[Runs, ...]:
+    words = context.words
+    write: Write = _one_place if row["estimate_name"] == "ess" else _three_places
+    population = words.term("population", row["population"]) if row["population"] else numbers.DASH
+    return (
+        runs(words.term("diagnostic", row["estimate_name"])),
+        runs(population),
+        runs(context.arm_name(row["arm"]) if row["arm"] else words("diagnostics.both_arms")),
+        context.with_interval(row, write),
+    )
+
+
+def _one_place(value: float) -> str:
+    return numbers.decimals(value, 1)
+
+
+def _three_places(value: float) -> str:
+    return numbers.decimals(value, 3)
+
+
+def _test_table(context: Context, rows: list[Record]) -> Table:
+    """Return tests beside the estimate they belong to: no p-value stands alone."""
+    words = context.words
+    columns = (
+        Column(words("tests.col_test"), width=2.6),
+        Column(words("tests.col_analysis"), width=1.5),
+        Column(words("tests.col_population"), width=1.7),
+        Column(words("tests.col_statistic"), "right", width=1.5),
+        Column(words("tests.col_p"), "right", width=0.8),
+        Column(words("tests.col_estimate"), "right", width=2),
+    )
+    body = tuple(_test(context, row) for row in rows)
+    return Table("tests", words("tests.caption"), columns, body, words.line("tests.note"), small=True)
+
+
+def _test(context: Context, row: Record) -> tuple[Runs, ...]:
+    words = context.words
+    df = f" ({words('tests.df')} {numbers.days(row['df1'])})" if row["df1"] is not None else ""
+    statistic = context.number(row, "statistic", numbers.decimals)
+    return (
+        runs(words.term("statistic", row["statistic_name"])),
+        (Run(str(row["analysis_id"]), tone="code"),),
+        runs(words.term("population", row["population"])),
+        runs(statistic, df if row["status"] == "ok" else ""),
+        (context.number(row, "p_value", numbers.p_value),),
+        _companion(context, row),
+    )
+
+
+def _companion(context: Context, row: Record) -> Runs:
+    """Return the hazard ratio of the same analysis, else of the same population."""
+    same = context.first("hazard_ratio", analysis_id=row["analysis_id"], status="ok")
+    near = context.first("hazard_ratio", population=row["population"], status="ok")
+    estimate = same or near
+    return context.with_interval(estimate, numbers.decimals) if estimate else runs(numbers.DASH)
+
+
+def limits(context: Context) -> Section:
+    """Return what the study itself says about its limits, then what this run adds."""
+    words = context.words
+    own = [runs(text.in_language(context.language)) for text in context.spec.study.limits]
+    return Section("limits", words("section.limits"), (Bullets((*own, *_found(context))),))
+
+
+def _found(context: Context) -> list[Runs]:
+    words, out = context.words, []
+    if any(a.adjustment != "none" for a in context.spec.analyses):
+        out.append(words.line("limits.unmeasured"))
+    checks = [check for q in context.inputs.quality for check in q["checks"]]
+    failed = sum(check["status"] in {"fail", "error"} for check in checks)
+    if failed:
+        out.append(words.line("limits.checks", n=Run(str(failed), "quality")))
+    withheld = sum(row["status"] == "suppressed" for row in context.rows)
+    if withheld:
+        out.append(words.line("limits.withheld", n=Run(numbers.whole(withheld), "results")))
+    missed = [gate for gate in context.inputs.gates if gate["verdict"] != "pass"]
+    if missed:
+        names = ", ".join(words.term("gate", gate["name"]) for gate in missed)
+        out.append(words.line("limits.gates", names=names))
+    return out
+
+
+def provenance(context: Context) -> Section:
+    """Return what is needed to make this report again, byte for byte."""
+    words, known = context.words, context.inputs.provenance
+    facts = [
+        (words(f"provenance.{name}"), (Run(str(known[name]), f"provenance/{name}", "code"),))
+        for name in IDENTITY
+        if name in known
+    ]
+    deliveries = ", ".join(str(d["delivery_id"]) for d in context.inputs.deliveries)
+    facts.append((words("provenance.deliveries"), (Run(deliveries or "–", tone="code"),)))
+    packages = [
+        f"{name.removeprefix('package ')} {version}"
+        for name, version in sorted(known.items())
+        if name.startswith("package ")
+    ]
+    if packages:
+        facts.append((words("provenance.packages"), runs(", ".join(packages))))
+    blocks: tuple[Block, ...] = (
+        Paragraph(words.line("provenance.intro", run=Run(known.get("run_id", "–"), tone="code"))),
+        Facts(tuple(facts)),
+    )
+    return Section("provenance", words("section.provenance"), blocks)
+
+
+def populations(context: Context) -> list[str]:
+    """Return the populations that the study analyses, crude first."""
+    used = {POPULATION_OF[a.adjustment] for a in context.spec.analyses}
+    return [name for name in POPULATION_OF.values() if name in used]

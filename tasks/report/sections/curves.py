@@ -1,0 +1,148 @@
+"""Section 7: survival and cumulative incidence over time, with the numbers at risk."""
+
+from tasks.report import numbers
+from tasks.report.blocks import Block, Column, Details, Figure, Paragraph, Runs, Section, Table, runs
+from tasks.report.charts import CurveText, curve_chart
+from tasks.report.context import Context
+from tasks.report.figures import chart_svg
+from tasks.report.model import Record
+
+SHARE_PLACES = 1
+KINDS = {"survival": "kaplan_meier", "cumulative_incidence": "cumulative_incidence"}
+
+
+def section(context: Context) -> Section:
+    """Return one figure and one table an analysis."""
+    words = context.words
+    blocks: list[Block] = []
+    for estimate, stem in KINDS.items():
+        for index, analysis in enumerate(analyses(context, estimate)):
+            figure_id = stem if index == 0 else f"{stem}_{analysis}"
+            blocks += _one(context, estimate, analysis, figure_id)
+    if not blocks:
+        blocks.append(Paragraph(words.line("curves.none")))
+    return Section("curves", words("section.curves"), tuple(blocks))
+
+
+def analyses(context: Context, estimate: str) -> list[str]:
+    """Return the analyses with such curves; the population of the primary analysis first."""
+    rows = context.find(estimate, term="curve")
+    population = {row["analysis_id"]: row["population"] for row in rows}
+    order = [a.id for a in context.spec.analyses]
+    primary = context.primary_population
+
+    def rank(name: str) -> tuple[bool, int, str]:
+        place = order.index(name) if name in order else len(order)
+        return population[name] != primary, place, name
+
+    return sorted(population, key=rank)
+
+
+def _one(context: Context, estimate: str, analysis: str, figure_id: str) -> list[Block]:
+    figure = curve_figure(context, estimate, analysis, figure_id)
+    table = curve_table(context, estimate, analysis)
+    if not table.rows:
+        return [figure]
+    title = context.words("curves.open_table")
+    return [figure, Details(title, (table,)) if estimate == "survival" else table]
+
+
+def curve_figure(context: Context, estimate: str, analysis: str, figure_id: str) -> Figure:
+    """Draw the curves of one analysis."""
+    words = context.words
+    curve = [_point(context, row) for row in context.find(estimate, analysis_id=analysis, term="curve")]
+    at_risk = [_risk(context, row) for row in context.find("n_at_risk", analysis_id=analysis, term="table")]
+    shown = [point for point in curve if point["estimate"] is not None]
+    chart = curve_chart(shown, at_risk, _text(context, estimate), floor_at_zero=estimate != "survival")
+    population = _population(context, analysis)
+    caption = words(f"curves.caption_{estimate}", population=population, **context.names)
+    alt = words("curves.alt", caption=caption, ends=_ends(context, shown))
+    note = words.line(f"curves.note_{estimate}")
+    return Figure(figure_id, caption, alt, chart_svg(chart, figure_id), note, chart)
+
+
+def _population(context: Context, analysis: str) -> str:
+    row = context.first(analysis_id=analysis)
+    return context.words.term("population", row["population"] if row else None)
+
+
+def _text(context: Context, estimate: str) -> CurveText:
+    words, (target, comparator) = context.words, list(context.arms.values())
+    return CurveText(
+        words("curves.x"), words(f"curves.y_{estimate}"), words("curves.at_risk"),
+        (target, comparator), words("curves.day"), words.term("estimate", estimate),
+        words("ci.long"),
+    )  # fmt: skip
+
+
+def _point(context: Context, row: Record) -> Record:
+    shown = row["status"] == "ok"
+    return {
+        "arm": context.arm_name(row["arm"]),
+        "day": row["at"],
+        "estimate": row["estimate"] if shown else None,
+        "low": row["ci_low"] if shown else None,
+        "high": row["ci_high"] if shown else None,
+        "value_text": "".join(run.text for run in (context.number(row, "estimate", _share),)),
+        "interval_text": "".join(run.text for run in context.interval(row, _share)),
+    }
+
+
+def _risk(context: Context, row: Record) -> Record:
+    label = context.number(row, "estimate", _risk_number).text
+    return {"arm": context.arm_name(row["arm"]), "day": row["at"], "label": label}
+
+
+def _share(value: float) -> str:
+    return numbers.percent(value, SHARE_PLACES)
+
+
+def _risk_number(value: float) -> str:
+    """Weighted numbers at risk need not be whole."""
+    return numbers.whole(value) if float(value).is_integer() else numbers.decimals(value, 1)
+
+
+def _ends(context: Context, points: list[Record]) -> str:
+    said = []
+    for name in context.arms.values():
+        mine = [point for point in points if point["arm"] == name]
+        if mine:
+            last = max(mine, key=lambda point: point["day"])
+            day = numbers.days(last["day"])
+            said.append(context.words("curves.end", arm=name, day=day, value=last["value_text"]))
+    return "; ".join(said)
+
+
+def curve_table(context: Context, estimate: str, analysis: str) -> Table:
+    """Return the estimates at the days that the study names."""
+    words = context.words
+    rows = context.find(estimate, analysis_id=analysis, term="table")
+    days = sorted({row["at"] for row in rows})
+    by_place = {(row["at"], row["arm"]): row for row in rows}
+    risk = {
+        (row["at"], row["arm"]): row
+        for row in context.find("n_at_risk", analysis_id=analysis, term="table")
+    }
+    columns = [Column(words("curves.day"), "right", width=0.6)]
+    for arm in context.arms.values():
+        if risk:
+            columns.append(Column(words("curves.at_risk"), "right", arm, 0.9))
+        label = f"{words.term('estimate', estimate)} ({words('ci.short_level')})"
+        columns.append(Column(label, "right", arm, 2))
+    caption = words(f"curves.table_{estimate}", population=_population(context, analysis))
+    body = tuple(_table_row(context, day, by_place, risk) for day in days)
+    return Table(f"{analysis}_table", caption, tuple(columns), body, small=True)
+
+
+Places = dict[tuple[float, str], Record]
+
+
+def _table_row(context: Context, day: float, rows: Places, risk: Places) -> tuple[Runs, ...]:
+    cells: list[Runs] = [runs(numbers.days(day))]
+    for arm in context.arms:
+        row, at_risk = rows.get((day, arm)), risk.get((day, arm))
+        if risk:
+            empty = runs(numbers.DASH)
+            cells.append((context.number(at_risk, "estimate", _risk_number),) if at_risk else empty)
+        cells.append(context.with_interval(row, _share) if row else runs(numbers.DASH))
+    return tuple(cells)

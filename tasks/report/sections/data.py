@@ -1,0 +1,214 @@
+"""Section 3: which data, how fresh, what was wrong with them and what was done about it."""
+
+from tasks.report import numbers
+from tasks.report.blocks import (
+    Block,
+    Column,
+    Details,
+    Heading,
+    Paragraph,
+    Run,
+    Runs,
+    Section,
+    Table,
+    Tone,
+    runs,
+)
+from tasks.report.context import Context, place
+from tasks.report.model import Record
+
+VERDICT_TONE: dict[str, Tone] = {"pass": "good", "pass_with_warnings": "warn", "blocked": "bad"}
+SEVERITY_TONE: dict[str, Tone] = {"error": "bad", "critical": "bad", "warning": "warn"}
+
+
+def section(context: Context) -> Section:
+    """Return deliveries, row balance, and every failed check with its reason."""
+    words = context.words
+    blocks: list[Block] = [
+        Paragraph(_summary(context)),
+        deliveries(context),
+        Heading(words("data.balance_heading")),
+        Paragraph(words.line("data.balance_intro")),
+        *row_balance(context),
+        Heading(words("data.checks_heading")),
+        *checks(context),
+    ]
+    return Section("data", words("section.data"), tuple(blocks))
+
+
+def _summary(context: Context) -> Runs:
+    inputs = context.inputs
+    sites = {delivery["site_id"] for delivery in inputs.deliveries}
+    return context.words.line(
+        "data.summary",
+        deliveries=Run(str(len(inputs.deliveries)), "deliveries"),
+        sites=Run(str(len(sites)), "deliveries"),
+        cutoff=Run(inputs.document_date.isoformat(), "provenance/data_cutoff"),
+        snapshot=Run(str(inputs.provenance.get("snapshot_id", "–")), "provenance/snapshot_id"),
+    )
+
+
+def deliveries(context: Context) -> Table:
+    """Return the deliveries behind this report."""
+    words = context.words
+    verdicts = {record["delivery_id"]: record["verdict"] for record in context.inputs.quality}
+    labels = "delivery site kind class cutoff vocabulary status verdict".split()
+    widths = (1.2, 0.9, 0.9, 1.2, 1.1, 1.4, 1.1, 1.2)
+    columns = tuple(
+        Column(words(f"data.col_{label}"), width=width)
+        for label, width in zip(labels, widths, strict=True)
+    )
+    rows = tuple(_delivery(context, record, verdicts) for record in context.inputs.deliveries)
+    return Table("deliveries", words("data.deliveries"), columns, rows, small=True)
+
+
+def _delivery(context: Context, record: Record, verdicts: dict[str, str]) -> tuple[Runs, ...]:
+    words = context.words
+    verdict = verdicts.get(record["delivery_id"], "")
+    kind = f"{words.term('delivery_kind', record['kind'])}, {str(record['format']).upper()}"
+    return (
+        (Run(str(record["delivery_id"]), tone="code"),),
+        runs(str(record["site_id"])),
+        runs(kind),
+        runs(words.term("data_class", record["data_class"])),
+        runs(str(record["data_cutoff"])),
+        runs(str(record.get("vocabulary_version") or numbers.DASH)),
+        runs(words.term("delivery_status", record["status"])),
+        (Run(words.term("verdict", verdict), tone=VERDICT_TONE.get(verdict, "")),),
+    )
+
+
+def row_balance(context: Context) -> list[Block]:
+    """Return, for every file, where each of its rows went; all files in one table."""
+    words = context.words
+    records = [
+        (quality["delivery_id"], file)
+        for quality in context.inputs.quality
+        for file in quality["files"]
+    ]
+    if not records:
+        return [Paragraph(words.line("data.no_files"))]
+    labels = "file in loaded quarantined deduplicated file_status".split()
+    widths = (2.2, 1.0, 1.0, 1.1, 1.1, 1.6)
+    columns = tuple(
+        Column(words(f"data.col_{name}"), "right" if 0 < i < 5 else "left", width=width)
+        for i, (name, width) in enumerate(zip(labels, widths, strict=True))
+    )
+    rows = tuple(_file(context, delivery, file) for delivery, file in records)
+    note = words.line("data.balance_note")
+    return [Table("row_balance", words("data.balance"), columns, rows, note, small=True)]
+
+
+def _file(context: Context, delivery: str, file: Record) -> tuple[Runs, ...]:
+    source = f"quality/{delivery}/files/{file['file']}"
+    counts = tuple(
+        (context.cell(file[name], "ok", numbers.whole, place(source, column=name)),)
+        for name in ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
+    )
+    status = context.words.term("file_status", file["status"])
+    code = runs(" ", Run(str(file["code"]), tone="code")) if file.get("code") else ()
+    name = runs(Run(str(file["file"]), tone="code"))
+    return (name, *counts, runs(status, code))
+
+
+def checks(context: Context) -> list[Block]:
+    """Return how many checks ran, every one that failed, and all of them to open."""
+    words = context.words
+    records = [
+        {**check, "delivery_id": quality["delivery_id"]}
+        for quality in context.inputs.quality
+        for check in quality["checks"]
+    ]
+    failed = [check for check in records if check["status"] in {"fail", "error"}]
+    blocks: list[Block] = [Paragraph(_counts(context, records))]
+    if failed:
+        blocks.append(_failed_table(context, failed))
+    if records:
+        table = _all_table(context, records)
+        blocks.append(Details(words("data.all_checks", n=str(len(records))), (table,)))
+    return blocks
+
+
+def _counts(context: Context, records: list[Record]) -> Runs:
+    def count(*statuses: str) -> Run:
+        return Run(numbers.whole(sum(r["status"] in statuses for r in records)), "quality")
+
+    return context.words.line(
+        "data.check_counts",
+        total=Run(numbers.whole(len(records)), "quality"),
+        passed=count("pass"),
+        failed=count("fail", "error"),
+        skipped=count("not_applicable"),
+    )
+
+
+def _failed_table(context: Context, failed: list[Record]) -> Table:
+    words = context.words
+    columns = (
+        Column(words("data.col_where"), width=1.6),
+        Column(words("data.col_finding"), width=3.2),
+        Column(words("data.col_affected"), "right", width=1.7),
+        Column(words("data.col_consequence"), width=1.3),
+    )
+    rows = tuple(
+        (_where(check), _reason(context, check), affected(context, check), _severity(context, check))
+        for check in failed
+    )
+    return Table("failed_checks", words("data.failed"), columns, rows, small=True)
+
+
+def _where(check: Record) -> Runs:
+    column = f".{check['column']}" if check.get("column") else ""
+    return (Run(f"{check['table']}{column}", tone="code"),)
+
+
+def _reason(context: Context, check: Record) -> Runs:
+    return runs(str(check.get(f"reason_{context.language}") or check["expectation"]))
+
+
+def affected(context: Context, check: Record) -> Runs:
+    """Return `2,649 of 5,343 (49.6%)`, each number with its source."""
+    source = f"quality/{check['delivery_id']}/checks/{check['check_id']}"
+    if check["status"] == "error":
+        return (Run(context.words("data.check_error"), source, "bad"),)
+    if check.get("n_unexpected") is None or not check.get("n_rows"):
+        return (Run(numbers.DASH, source, "muted"),)
+
+    def number(column: str) -> Run:
+        return context.cell(check[column], "ok", numbers.whole, place(source, column=column))
+
+    share = check["n_unexpected"] / check["n_rows"]
+    line = context.words.line(
+        "data.affected", part=number("n_unexpected"), whole=number("n_rows")
+    )
+    percent = Run(numbers.percent(share), place(source, column="share"), exact=repr(share))
+    return runs(line, " (", percent, ")")
+
+
+def _severity(context: Context, check: Record) -> Runs:
+    severity = str(check["severity"])
+    word = Run(context.words.term("severity", severity), tone=SEVERITY_TONE.get(severity, ""))
+    consequence = context.words.term("consequence", check.get("on"))
+    return runs(word, " · ", consequence) if check.get("on") else (word,)
+
+
+def _all_table(context: Context, records: list[Record]) -> Table:
+    words = context.words
+    columns = (
+        Column(words("data.col_check"), width=1.5),
+        Column(words("data.col_where"), width=1.5),
+        Column(words("data.col_expectation"), width=2),
+        Column(words("data.col_affected"), "right", width=1.5),
+        Column(words("data.col_result"), width=1),
+    )
+    rows = tuple(
+        (
+            (Run(str(check["check_id"]), tone="code"),),
+            _where(check),
+            runs(str(check["expectation"])),
+            affected(context, check),
+            runs(words.term("check_status", check["status"])),
+        )
+        for check in records
+    )
+    return Table("all_checks", words("data.all_checks_caption"), columns, rows, small=True)

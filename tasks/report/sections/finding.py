@@ -1,0 +1,124 @@
+"""Section 1: the answer in plain words, no stronger than the interval allows."""
+
+from tasks.report import numbers
+from tasks.report.blocks import Finding, Run, Runs, Section, Tile, runs
+from tasks.report.context import Context, locator, place
+from tasks.report.model import Record
+
+RATIOS = ("hazard_ratio", "subdistribution_hazard_ratio", "rate_ratio", "risk_ratio", "odds_ratio")
+DIFFERENCES = ("rmst_difference", "risk_difference", "rate_difference")
+
+
+def section(context: Context) -> Section:
+    """Return the key finding."""
+    primary = primary_row(context)
+    statements = statement(context, primary) if primary else (context.words.line("key.none"),)
+    finding = Finding(statements, cautions(context, primary), tiles(context, primary))
+    return Section("key-finding", context.words("section.key"), (finding,))
+
+
+def primary_row(context: Context) -> Record | None:
+    """Return the estimate of the pre-specified primary analysis."""
+    return context.first((*RATIOS, *DIFFERENCES), role="primary")
+
+
+def statement(context: Context, row: Record) -> tuple[Runs, ...]:
+    """Say what the interval allows: nothing when it holds the null."""
+    words = context.words
+    if row["status"] != "ok" or row["ci_low"] is None or row["ci_high"] is None:
+        state = words(f"state_sentence.{row['status']}")
+        return (words.line("key.not_shown", state=state),)
+    if row["estimate_name"] != "hazard_ratio":
+        return (_plain_statement(context, row),)
+    return (_hazard_statement(context, row), _population(context, row))
+
+
+def _hazard_statement(context: Context, row: Record) -> Runs:
+    low, high = row["ci_low"], row["ci_high"]
+    key = "key.open" if low <= 1 <= high else "key.higher" if low > 1 else "key.lower"
+    return context.words.line(
+        key,
+        **context.names,
+        hr=context.number(row, "estimate", numbers.decimals, "strong"),
+        level=context.level(row),
+        ci=context.interval(row, numbers.decimals),
+        low_pct=_away_from_one(row, "ci_low"),
+        high_pct=_away_from_one(row, "ci_high"),
+    )
+
+
+def _away_from_one(row: Record, column: str) -> Run:
+    """Write a bound of a ratio as its distance from 1, e.g. 0.81 as 19%."""
+    text = numbers.percent(abs(row[column] - 1), 0)
+    return Run(text, locator(row, column), exact=f"|{row[column]!r} - 1|")
+
+
+def _plain_statement(context: Context, row: Record) -> Runs:
+    null = 1 if row["estimate_name"] in RATIOS else 0
+    key = "key.other_open" if row["ci_low"] <= null <= row["ci_high"] else "key.other_excludes"
+    return context.words.line(
+        key,
+        **context.names,
+        name=context.words.term("estimate", row["estimate_name"]),
+        value=context.with_interval(row, numbers.decimals),
+        null=str(null),
+    )
+
+
+def _population(context: Context, row: Record) -> Runs:
+    return context.words.line(
+        "key.population",
+        population=context.words.term("population", row["population"]),
+        n=context.number(row, "n", numbers.whole),
+        events=context.number(row, "n_events", numbers.whole),
+    )
+
+
+def cautions(context: Context, row: Record | None) -> tuple[Runs, ...]:
+    """Return what a reader must know before using the finding."""
+    words, out = context.words, []
+    if context.inputs.is_synthetic:
+        out.append(words.line("key.synthetic"))
+    if row is not None and row["status"] == "ok" and row["ci_low"] is not None:
+        null = 1 if row["estimate_name"] in RATIOS else 0
+        is_open = row["ci_low"] <= null <= row["ci_high"]
+        out.append(words.line("key.open_caution" if is_open else "key.causal_caution"))
+    if context.inputs.gates:
+        out.append(_gates(context))
+    return tuple(out)
+
+
+def _gates(context: Context) -> Runs:
+    gates = context.inputs.gates
+    missed = sum(gate["verdict"] != "pass" for gate in gates)
+    total = Run(numbers.whole(len(gates)), "gates")
+    if not missed:
+        return context.words.line("key.gates_passed", total=total)
+    return context.words.line("key.gates_missed", missed=Run(str(missed), "gates"), total=total)
+
+
+def tiles(context: Context, row: Record | None) -> tuple[Tile, ...]:
+    """Return the few numbers that a reader takes away."""
+    out = [_effect_tile(context, row)] if row is not None else []
+    out += [tile for arm in context.arms if (tile := _arm_tile(context, arm))]
+    words = context.words
+    cutoff = Run(context.inputs.document_date.isoformat(), place("provenance/data_cutoff"))
+    below = words.line("tile.snapshot", snapshot=context.inputs.provenance.get("snapshot_id", "–"))
+    return (*out, Tile(words("tile.cutoff"), (cutoff,), below))
+
+
+def _effect_tile(context: Context, row: Record) -> Tile:
+    name = context.words.term("estimate", row["estimate_name"])
+    interval = context.interval(row, numbers.decimals)
+    below = runs(context.level(row), " ", context.words("ci.short"), " ", interval)
+    value = context.number(row, "estimate", numbers.decimals)
+    return Tile(name, (value,), below if interval else ())
+
+
+def _arm_tile(context: Context, arm: str) -> Tile | None:
+    row = context.first("count", analysis_id="follow_up", arm=arm)
+    if row is None:
+        return None
+    events = context.number(row, "n_events", numbers.whole)
+    below = context.words.line("tile.events", events=events)
+    return Tile(context.arm_name(arm), (context.number(row, "n", numbers.whole),), below)

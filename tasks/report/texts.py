@@ -1,0 +1,79 @@
+"""The words of the report, in both languages, from texts.yaml beside this file."""
+
+from functools import cache
+from pathlib import Path
+from string import Formatter
+
+from tasks.core.strict_yaml import read_yaml
+from tasks.report.blocks import Run, Runs, runs
+from tasks.report.model import Language, ReportError
+
+TEXTS_FILE = Path(__file__).with_name("texts.yaml")
+
+Part = str | Run | Runs
+
+
+@cache
+def all_texts() -> dict[str, dict[str, str]]:
+    """Return every text as {key: {en, ko}}.
+
+    Raises:
+        ReportError: A text lacks a language, or its languages use different fields.
+    """
+    value = read_yaml(TEXTS_FILE).value
+    texts = value if isinstance(value, dict) else {}
+    for key, both in texts.items():
+        if not isinstance(both, dict) or set(both) != {"en", "ko"}:
+            raise _fault(key, "needs exactly en and ko")
+        if fields_of(both["en"]) != fields_of(both["ko"]):
+            raise _fault(key, "uses different fields in en and ko")
+    return texts
+
+
+def fields_of(text: str) -> set[str]:
+    """Return the names of the {fields} of a text."""
+    return {field for _, field, _, _ in Formatter().parse(text) if field}
+
+
+def _fault(key: str, what: str) -> ReportError:
+    return ReportError(f"texts.yaml: {key}", what, "write the text in both languages.")
+
+
+class Words:
+    """The texts in one language.
+
+    Args:
+        language: `en` or `ko`.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self.language: Language = language
+
+    def __call__(self, key: str, **values: str) -> str:
+        """Return the text of `key` with its fields filled."""
+        return self._template(key).format(**values)
+
+    def line(self, key: str, **values: Part) -> Runs:
+        """Return the text of `key` as runs; fields keep their marks and their source rows."""
+        parts: list[Part] = []
+        for literal, field, _, _ in Formatter().parse(self._template(key)):
+            parts.append(literal)
+            if field:
+                parts.append(values[field])
+        return runs(*parts)
+
+    def term(self, family: str, name: object) -> str:
+        """Return the word for a coded value, or the code itself in plain letters."""
+        both = all_texts().get(f"{family}.{name}")
+        return both[self.language] if both else str(name or "–").replace("_", " ")
+
+    def interface(self) -> dict[str, str]:
+        """Return the words of the page itself: buttons, labels, headings of the frame."""
+        return {
+            key.removeprefix("page."): both[self.language]
+            for key, both in all_texts().items()
+            if key.startswith("page.")
+        }
+
+    def _template(self, key: str) -> str:
+        return all_texts()[key][self.language]
