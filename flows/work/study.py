@@ -1,6 +1,7 @@
 """One study on one snapshot: pin, build the cohort, estimate, judge, protect, report, publish."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,20 +200,20 @@ def write_results(pinned: Pinned, released: Released, folder: Path) -> None:
 
 def quality_of(pinned: Pinned) -> list[dict[str, object]]:
     """Return, for each delivery in force, its quality verdict and its row balance."""
-    return [
-        {
-            **json.loads(str(delivery["quality"] or "{}")),
-            "delivery_id": delivery["delivery_id"],
-            "site_id": delivery["site_id"],
-            "files": [
-                row
-                for row in pinned.ledger
-                if (row["site_id"], row["delivery_id"])
-                == (delivery["site_id"], delivery["delivery_id"])
-            ],
-        }
-        for delivery in pinned.deliveries
-    ]
+    found = []
+    for delivery in pinned.deliveries:
+        ids = (delivery["site_id"], delivery["delivery_id"])
+        verdict = json.loads(str(delivery["quality"]))
+        found.append(
+            {
+                "site_id": ids[0],
+                "delivery_id": ids[1],
+                "verdict": verdict["verdict"],
+                "checks": verdict["results"],
+                "files": [r for r in pinned.ledger if (r["site_id"], r["delivery_id"]) == ids],
+            }
+        )
+    return found
 
 
 def write_report(
@@ -316,9 +317,8 @@ def _end(
 
 
 def _close_failed(home: Home, identity: RunIdentity, work: Workspace, exc: CausewayError) -> None:
-    for file in work.outputs.rglob("*"):
-        if file.is_file():
-            file.unlink()
+    shutil.rmtree(work.outputs)
+    work.outputs.mkdir()
     finish(home, identity, work, "failed", {"messages": [str(m) for m in exc.messages]})
 
 

@@ -16,6 +16,11 @@ _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
 _LOOKS_LIKE_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|\.[0-9]+")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
+_TAGS = {
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value", "merge")
+}
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -104,7 +109,7 @@ class _Reader:
     def build(self, node: yaml.Node, path: KeyPath) -> object:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
-        if node.tag.startswith("!") or not node.tag.startswith("tag:yaml.org,2002:"):
+        if node.tag not in _TAGS:
             self._refuse(line, path, f"tag {node.tag[:40]} is not allowed", "remove the tag.")
             return None
         if isinstance(node, yaml.MappingNode):

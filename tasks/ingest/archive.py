@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from tasks.ingest.model import DeliveryRefused, Finding
+from tasks.ingest.model import DeliveryRefusedError, Finding
 from tasks.ingest.reading import CHUNK, MAX_RATIO, RATIO_FLOOR
 from tasks.ingest.rules import finding, shown
 
@@ -38,19 +38,17 @@ def archive_findings(path: Path) -> list[Finding]:
     except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError):
         return [finding("E_MAGIC", path.name, expected="an archive", found="not readable as one")]
     faults = ((entry, _fault(entry)) for entry in entries)
-    return [
-        finding(code, path.name, name=shown(entry.name)) for entry, code in faults if code
-    ]
+    return [finding(code, path.name, name=shown(entry.name)) for entry, code in faults if code]
 
 
 def unpack(path: Path, target: Path) -> Path:
     """Unpack an archive into `target`; return the folder with manifest.json.
 
     Raises:
-        DeliveryRefused: An entry is a link, an archive or leaves the folder, or it expands too far.
+        DeliveryRefusedError: An entry is a link, an archive or leaves the folder, or it expands too far.
     """
     if faults := archive_findings(path):
-        raise DeliveryRefused(*faults)
+        raise DeliveryRefusedError(*faults)
     target.mkdir(parents=True, mode=0o700)
     left = max(RATIO_FLOOR, MAX_RATIO * path.stat().st_size)
     for entry, source in _open_entries(path):
@@ -111,6 +109,8 @@ def _copy(source: BinaryIO, target: Path, limit: int, archive: Path) -> int:
         while chunk := source.read(CHUNK):
             size += len(chunk)
             if size > limit:
-                raise DeliveryRefused(finding("E_SIZE_LIMIT", archive.name, limit=f"{limit:,}"))
+                raise DeliveryRefusedError(
+                    finding("E_SIZE_LIMIT", archive.name, limit=f"{limit:,}")
+                )
             out.write(chunk)
     return size

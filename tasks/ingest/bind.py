@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.core.omop import Table
-from tasks.ingest.model import FileRefused, Finding
+from tasks.ingest.model import FileRefusedError, Finding
 from tasks.ingest.rules import finding, shown
 
 MAX_COLUMNS = 2_000
@@ -60,16 +60,16 @@ def bind(file: str, table: Table, names: Sequence[str]) -> tuple[Binding, list[F
     """Bind the header of an OMOP file by name, whatever its case and order.
 
     Raises:
-        FileRefused: The file has no header, lacks a required column or has one twice.
+        FileRefusedError: The file has no header, lacks a required column or has one twice.
     """
     _refuse_size(file, names)
     delivered = [name.strip().lower() for name in names]
     columns = [table.renamed.get(name, name) for name in delivered]
     if not any(table.has(name) for name in columns):
-        raise FileRefused(_no_header(file, table, names))
+        raise FileRefusedError(_no_header(file, table, names))
     faults = [*_duplicates(file, table, columns), *_missing(file, table, columns)]
     if faults:
-        raise FileRefused(*faults)
+        raise FileRefusedError(*faults)
     fields = {name: columns.index(name) for name in table.names if name in columns}
     return Binding(tuple(names), fields), list(_remarks(file, table, delivered, columns))
 
@@ -78,16 +78,16 @@ def bind_all(file: str, table: str, names: Sequence[str]) -> tuple[Binding, list
     """Bind every named column of a registry table, as delivered.
 
     Raises:
-        FileRefused: The file has no header, or a column twice.
+        FileRefusedError: The file has no header, or a column twice.
     """
     _refuse_size(file, names)
     named = [name.strip() for name in names]
     if not any(named) or named[0].startswith("#") or all(_is_number(name) for name in named):
-        raise FileRefused(finding("E_NO_HEADER", file, table=table))
+        raise FileRefusedError(finding("E_NO_HEADER", file, table=table))
     counts = Counter(name.lower() for name in named if name)
     twice = sorted({name for name in named if counts[name.lower()] > 1})
     if twice:
-        raise FileRefused(
+        raise FileRefusedError(
             *(finding("E_COLUMN_DUPLICATE", file, column=_safe(n), name=shown(n)) for n in twice)
         )
     fields = {name: place for place, name in enumerate(named) if name}
@@ -97,9 +97,9 @@ def bind_all(file: str, table: str, names: Sequence[str]) -> tuple[Binding, list
 def _refuse_size(file: str, names: Sequence[str]) -> None:
     if len(names) > MAX_COLUMNS:
         found = finding("E_TOO_MANY_COLUMNS", file, count=f"{len(names):,}", limit=MAX_COLUMNS)
-        raise FileRefused(found)
+        raise FileRefusedError(found)
     if (longest := max(map(len, names), default=0)) > MAX_NAME:
-        raise FileRefused(finding("E_COLUMN_NAME", file, count=f"{longest:,}", limit=MAX_NAME))
+        raise FileRefusedError(finding("E_COLUMN_NAME", file, count=f"{longest:,}", limit=MAX_NAME))
 
 
 def _no_header(file: str, table: Table, names: Sequence[str]) -> Finding:

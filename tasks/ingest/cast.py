@@ -107,8 +107,7 @@ def _coded(*cases: tuple[str, str], otherwise: str) -> str:
 
 def _integer(kind: str) -> Cast:
     tolerated = (
-        f"case when {_full(_INTEGRAL_FLOAT)} "
-        f"then try_cast(split_part({{v}}, '.', 1) as {kind}) end"
+        f"case when {_full(_INTEGRAL_FLOAT)} then try_cast(split_part({{v}}, '.', 1) as {kind}) end"
     )
     return Cast(
         f"case when {_full(_INTEGER)} then try_cast({{v}} as {kind}) end",

@@ -3,9 +3,12 @@
 After this every fault that refuses a delivery is known; only then is a row parsed.
 """
 
+# ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
+
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -13,7 +16,13 @@ from tasks.core.duck import duck
 from tasks.core.omop import Table, omop_tables
 from tasks.ingest.bind import Binding, bind, bind_all
 from tasks.ingest.manifest import Manifest
-from tasks.ingest.model import DeliveryRefused, FileOutcome, FileRefused, Finding, codes_of
+from tasks.ingest.model import (
+    DeliveryRefusedError,
+    FileOutcome,
+    FileRefusedError,
+    Finding,
+    codes_of,
+)
 from tasks.ingest.parse import parquet_source
 from tasks.ingest.reading import Scan, TextFile, count_strictly, read_header, scan
 from tasks.ingest.rules import finding, shown
@@ -60,17 +69,17 @@ def inspect_files(manifest: Manifest, files: tuple[Listed, ...]) -> tuple[Inspec
     """Inspect every file of a delivery.
 
     Raises:
-        DeliveryRefused: A file refuses the whole delivery; every such fault is carried.
+        DeliveryRefusedError: A file refuses the whole delivery; every such fault is carried.
     """
     inspected: list[Inspected] = []
     faults = list(_required(manifest, files))
     for file in files:
         try:
             inspected.append(_inspect(manifest, file))
-        except DeliveryRefused as refused:
+        except DeliveryRefusedError as refused:
             faults += refused.findings
     if faults:
-        raise DeliveryRefused(*faults)
+        raise DeliveryRefusedError(*faults)
     return tuple(inspected)
 
 
@@ -120,10 +129,10 @@ def _text(manifest: Manifest, file: Listed) -> Inspected:
         records = scanned.records
         names, skip_lines = read_header(text)
         if not names:
-            raise DeliveryRefused(finding("E_EMPTY", file.name))
+            raise DeliveryRefusedError(finding("E_EMPTY", file.name))
         binding, remarks = _bound(manifest, file, names)
         rows = _records(text, scanned) - 1
-    except FileRefused as refused:
+    except FileRefusedError as refused:
         headless = any(item.code == "E_NO_HEADER" for item in refused.findings)
         return Inspected(file, refused.findings, max(0, records - (not headless)))
     findings = (*remarks, *_counted(manifest, file, rows))
@@ -140,14 +149,14 @@ def _parquet(manifest: Manifest, file: Listed) -> Inspected:
     try:
         rows = int(pq.read_metadata(file.path).num_rows)
         columns = _parquet_columns(file.path)
-    except (pa.ArrowException, OSError) as exc:
+    except (pa.ArrowException, duckdb.Error, OSError) as exc:
         found = f"damaged ({type(exc).__name__})"
-        raise DeliveryRefused(
+        raise DeliveryRefusedError(
             finding("E_MAGIC", file.name, expected="Parquet", found=found)
         ) from None
     try:
         binding, remarks = _bound(manifest, file, [name for name, _ in columns])
-    except FileRefused as refused:
+    except FileRefusedError as refused:
         return Inspected(file, refused.findings, rows)
     findings = (*remarks, *_counted(manifest, file, rows))
     return Inspected(file, findings, rows, binding, physical=tuple(kind for _, kind in columns))
@@ -168,15 +177,16 @@ def _counted(manifest: Manifest, file: Listed, rows: int) -> list[Finding]:
     """Compare the rows that were counted with what was promised.
 
     Raises:
-        DeliveryRefused: Another number than declared, or a required table has no row.
+        DeliveryRefusedError: Another number than declared, or a required table has no row.
     """
     declared = file.entry.rows
     if declared is not None and declared != rows:
-        counts = {"declared": f"{declared:,}", "counted": f"{rows:,}"}
-        raise DeliveryRefused(finding("E_ROWCOUNT", file.name, **counts))
+        raise DeliveryRefusedError(
+            finding("E_ROWCOUNT", file.name, declared=f"{declared:,}", counted=f"{rows:,}")
+        )
     if rows:
         return []
     if manifest.kind == "full" and (file.table in REQUIRED or manifest.format == "table"):
         detail = "holds a header only"
-        raise DeliveryRefused(finding("E_NO_ROWS", file.name, table=file.table, detail=detail))
+        raise DeliveryRefusedError(finding("E_NO_ROWS", file.name, table=file.table, detail=detail))
     return [finding("W_NO_ROWS", file.name)]

@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -10,9 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 from pydantic import NonNegativeInt as Count
 
-from datetime import date
-
-from tasks.ingest.model import DeliveryRefused, Finding
+from tasks.ingest.model import DeliveryRefusedError, Finding
 from tasks.ingest.rules import finding, shown
 
 MANIFEST = "manifest.json"
@@ -22,7 +21,7 @@ ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 _DIRECTIVES = {"%Y", "%m", "%d"}
 _FORMAT = re.compile(r"(%[A-Za-z]|[-/. ]|年|月|日|년|월|일)+")
 
-Identifier = Annotated[str, Field(pattern=rf"\A{ID_PATTERN}\Z")]
+Identifier = Annotated[str, Field(pattern=rf"\A{ID_PATTERN}\z")]
 
 
 class _Strict(BaseModel):
@@ -36,7 +35,7 @@ class FileEntry(_Strict):
     table: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     rows: Count | None = None
     bytes: Count | None = None
-    sha256: Annotated[str, Field(pattern=r"\A[0-9a-fA-F]{64}\Z")]
+    sha256: Annotated[str, Field(pattern=r"\A[0-9a-fA-F]{64}\z")]
     encoding: str | None = None
     bytes_uncompressed: Count | None = None
     note: str | None = None
@@ -104,7 +103,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check manifest.json of a delivery folder.
 
     Raises:
-        DeliveryRefused: It is missing, is not strict JSON, or breaks the contract; every fault
+        DeliveryRefusedError: It is missing, is not strict JSON, or breaks the contract; every fault
             is named.
     """
     raw = _manifest_bytes(folder)
@@ -112,18 +111,18 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(json.dumps(_without_own_keys(value)))
     except ValidationError as exc:
-        raise DeliveryRefused(*(_fault(dict(item)) for item in exc.errors())) from None
+        raise DeliveryRefusedError(*(_fault(dict(item)) for item in exc.errors())) from None
 
 
 def _manifest_bytes(folder: Path) -> bytes:
     path = folder / MANIFEST
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise DeliveryRefused(finding("E_NOT_REGULAR", MANIFEST, kind="link or special file"))
+        raise DeliveryRefusedError(finding("E_NOT_REGULAR", MANIFEST, kind="link or special file"))
     if not path.exists():
-        raise DeliveryRefused(_missing(folder))
+        raise DeliveryRefusedError(_missing(folder))
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         detail = f"is larger than {MAX_MANIFEST_BYTES:,} bytes"
-        raise DeliveryRefused(finding("E_MANIFEST_PARSE", MANIFEST, detail=detail))
+        raise DeliveryRefusedError(finding("E_MANIFEST_PARSE", MANIFEST, detail=detail))
     return path.read_bytes()
 
 
@@ -168,8 +167,8 @@ def _without_own_keys(value: dict[str, object]) -> dict[str, object]:
     return {key: item for key, item in value.items() if not key.startswith("x_")}
 
 
-def _unparsed(detail: str) -> DeliveryRefused:
-    return DeliveryRefused(finding("E_MANIFEST_PARSE", MANIFEST, detail=detail))
+def _unparsed(detail: str) -> DeliveryRefusedError:
+    return DeliveryRefusedError(finding("E_MANIFEST_PARSE", MANIFEST, detail=detail))
 
 
 def _fault(fault: dict[str, object]) -> Finding:

@@ -107,7 +107,7 @@ class DeliveryOutcome:
         }
 
 
-class FileRefused(Exception):
+class FileRefusedError(Exception):
     """Internal: one file cannot be used; carries why."""
 
     def __init__(self, *findings: Finding) -> None:
@@ -115,7 +115,7 @@ class FileRefused(Exception):
         super().__init__(findings[0].message)
 
 
-class DeliveryRefused(Exception):
+class DeliveryRefusedError(Exception):
     """Internal: nothing of the delivery may be used; carries why."""
 
     def __init__(self, *findings: Finding) -> None:

@@ -4,6 +4,8 @@ The staged file keeps every row that has the right number of fields, in the orde
 delivery, with `_fault` ('CODE/column', empty when good) and `_warned` ('CODE/column …').
 """
 
+# ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from tasks.core.duck import identifier, quoted
 from tasks.core.omop import Column, Table
 from tasks.ingest.bind import NEW_IN_54, Binding
 from tasks.ingest.cast import Cast, Reading, cast_native, cast_of
-from tasks.ingest.model import FileRefused
+from tasks.ingest.model import FileRefusedError
 from tasks.ingest.reading import TextFile, byte_stream
 from tasks.ingest.rules import finding
 
@@ -55,7 +57,7 @@ def stage_csv(
     """Parse a text file, run `select` over its fields (`src.f0`, `f1`, …) into Parquet `out`.
 
     Raises:
-        FileRefused: A row is longer than any sound row.
+        FileRefusedError: A row is longer than any sound row.
     """
     for block in _BLOCKS:
         misshapen: list[int] = []
@@ -69,7 +71,7 @@ def stage_csv(
         finally:
             con.unregister("src")
         return Parsed(staged, len(misshapen))
-    raise FileRefused(finding("E_QUOTE", file.name))
+    raise FileRefusedError(finding("E_QUOTE", file.name))
 
 
 def stage_parquet(
@@ -103,19 +105,21 @@ def select_typed(
     repeated = "false" if physical else _header_again(binding)
     typed = ", ".join(f"{casts[field.column.name].value} as {_t(field)}" for field in fields)
     codes = ", ".join(f"{_code(field, casts)} as {_f(field)}" for field in fields)
-    values = ", ".join(f"{_value(field, casts)} as {identifier(field.column.name)}" for field in fields)
+    values = ", ".join(
+        f"{_value(field, casts)} as {identifier(field.column.name)}" for field in fields
+    )
     return f"""
         with raw as (select {raw}, {repeated} as _header from src),
         typed as (select *, {typed} from raw),
         judged as (select *, {codes} from typed)
         select {values}, {_fault(fields)} as _fault, {_warned(fields)} as _warned from judged
-    """  # noqa: S608 - names of the model only
+    """
 
 
 def select_verbatim(binding: Binding, physical: Sequence[str] | None = None) -> str:
     """Return the query that takes every named column of a registry table as it is."""
     values = [
-        f"{f'f{place}' if physical else f"nullif(f{place}, '')"} as {identifier(name)}"
+        f"{f'f{place}' if physical else _empty_is_null(place)} as {identifier(name)}"
         for name, place in binding.fields.items()
     ]
     repeated = "false" if physical else _header_again(binding)
@@ -123,10 +127,14 @@ def select_verbatim(binding: Binding, physical: Sequence[str] | None = None) -> 
     return f"select {', '.join(values)}, {fault} as _fault, null::varchar as _warned from src"
 
 
+def _empty_is_null(place: int) -> str:
+    return f"nullif(f{place}, '')"
+
+
 def _reader(
     file: TextFile, skip_lines: int, binding: Binding, block: int, misshapen: list[int]
-) -> Any:  # noqa: ANN401 - pyarrow has no types
-    def skip(row: Any) -> str:  # noqa: ANN401
+) -> Any:
+    def skip(row: Any) -> str:
         misshapen.append(row.actual_columns)
         return "skip"
 
@@ -211,7 +219,8 @@ def _fault(fields: Sequence[_Field]) -> str:
         f"case when starts_with({_f(field)}, 'E') then {_f(field)} || '/{field.column.name}' end"
         for field in fields
     ]
-    return f"case when _header then 'E_HEADER_REPEATED/' else {_first([*coded, *_backwards(fields)])} end"
+    first = f"coalesce({', '.join([*coded, *_backwards(fields)])}, null::varchar)"
+    return f"case when _header then 'E_HEADER_REPEATED/' else {first} end"
 
 
 def _warned(fields: Sequence[_Field]) -> str:
@@ -230,10 +239,6 @@ def _backwards(fields: Sequence[_Field]) -> Iterable[str]:
         start = named.get(first) or named.get(name.replace("_end_date", "_date"))
         if name.endswith("_end_date") and start:
             yield f"case when {_t(end)} < {_t(start)} then 'E_END_BEFORE_START/{name}' end"
-
-
-def _first(expressions: Sequence[str]) -> str:
-    return f"coalesce({', '.join(expressions)}, null::varchar)"
 
 
 def _header_again(binding: Binding) -> str:

@@ -10,13 +10,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from tasks.ingest.model import DeliveryRefused, FileRefused, Finding
+from tasks.ingest.model import DeliveryRefusedError, FileRefusedError, Finding
 from tasks.ingest.rules import finding
 
 CHUNK = 1 << 22
@@ -26,7 +25,7 @@ RATIO_FLOOR = 1 << 20
 _UTF8 = {"utf-8", "utf-8-sig"}
 _BOMS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 _QUOTE, _NEWLINE = 34, 10
-_CONTROL = np.array([byte < 32 and byte not in b"\t\n\r" or byte == 127 for byte in range(256)])
+_CONTROL = np.array([(byte < 32 and byte not in b"\t\n\r") or byte == 127 for byte in range(256)])
 
 csv.field_size_limit(1 << 30)
 
@@ -56,19 +55,21 @@ class Scan:
     has_control: bool
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """Open a file that is no link, pipe or device; never block on one.
 
     Raises:
-        DeliveryRefused: It is something else.
+        DeliveryRefusedError: It is something else.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        raise DeliveryRefused(finding("E_NOT_REGULAR", path.name, kind="link or device")) from None
+        raise DeliveryRefusedError(
+            finding("E_NOT_REGULAR", path.name, kind="link or device")
+        ) from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise DeliveryRefused(finding("E_NOT_REGULAR", path.name, kind="special file"))
+        raise DeliveryRefusedError(finding("E_NOT_REGULAR", path.name, kind="special file"))
     return os.fdopen(handle, "rb")
 
 
@@ -76,8 +77,8 @@ def utf8_chunks(file: TextFile) -> Iterator[bytes]:
     """Yield the text of `file` as UTF-8 without a byte order mark.
 
     Raises:
-        DeliveryRefused: The gzip is damaged or expands beyond its limit.
-        FileRefused: The bytes are not text of the declared encoding.
+        DeliveryRefusedError: The gzip is damaged or expands beyond its limit.
+        FileRefusedError: The bytes are not text of the declared encoding.
     """
     decode = _Recoder(file)
     first = True
@@ -107,7 +108,7 @@ def read_header(file: TextFile) -> tuple[list[str], int]:
     try:
         cells = next((row for row in reader if row), [])
     except csv.Error:
-        raise FileRefused(finding("E_QUOTE", file.name, reader.line_num)) from None
+        raise FileRefusedError(finding("E_QUOTE", file.name, reader.line_num)) from None
     return [cell.strip() for cell in cells], reader.line_num
 
 
@@ -127,7 +128,7 @@ def count_strictly(file: TextFile) -> int:
     """Count the records of a file whose quotes are unusual, header included, with the csv module.
 
     Raises:
-        FileRefused: A quoted field is not closed, or goes on after its closing quote.
+        FileRefusedError: A quoted field is not closed, or goes on after its closing quote.
     """
     reader = csv.reader(text_lines(file), delimiter=file.delimiter, strict=True)
     start = 0
@@ -137,7 +138,7 @@ def count_strictly(file: TextFile) -> int:
             count += bool(row)
             start = reader.line_num
     except csv.Error:
-        raise FileRefused(finding("E_QUOTE", file.name, start + 1)) from None
+        raise FileRefusedError(finding("E_QUOTE", file.name, start + 1)) from None
     return count
 
 
@@ -191,7 +192,9 @@ class _Counter:
         self._control = self._control or bool(_CONTROL[here].any())
         self._before = int(here[-1])
 
-    def _inside_quotes(self, here: NDArray[np.uint8], before: NDArray[np.uint8]) -> NDArray[np.bool]:
+    def _inside_quotes(
+        self, here: NDArray[np.uint8], before: NDArray[np.uint8]
+    ) -> NDArray[np.bool]:
         """Tell which bytes stand inside quotes; note quotes that RFC 4180 does not know."""
         quote = here == _QUOTE
         inside = (np.cumsum(quote, dtype=np.uint8) & 1).astype(bool) ^ self._inside
@@ -218,13 +221,13 @@ def _raw_chunks(file: TextFile) -> Iterator[bytes]:
             yield chunk
 
 
-def _unzipped(file: TextFile, raw: BinaryIO) -> Iterator[bytes]:
+def _unzipped(file: TextFile, raw: io.BufferedReader) -> Iterator[bytes]:
     limit, total = _limit_of(file), 0
     with gzip.GzipFile(fileobj=raw) as unpacked:
         while chunk := _next_unzipped(file, unpacked):
             total += len(chunk)
             if total > limit:
-                raise DeliveryRefused(finding("E_SIZE_LIMIT", file.name, limit=f"{limit:,}"))
+                raise DeliveryRefusedError(finding("E_SIZE_LIMIT", file.name, limit=f"{limit:,}"))
             yield chunk
 
 
@@ -237,7 +240,7 @@ def _next_unzipped(file: TextFile, unpacked: gzip.GzipFile) -> bytes:
         code = "E_GZIP_TRAILING" if str(exc).startswith("Not a gzipped") else "E_GZIP_CRC"
     except (zlib.error, OSError):
         code = "E_GZIP_CRC"
-    raise DeliveryRefused(finding(code, file.name))
+    raise DeliveryRefusedError(finding(code, file.name))
 
 
 def _limit_of(file: TextFile) -> int:
@@ -251,7 +254,7 @@ def _refuse_other_unicode(file: TextFile, chunk: bytes) -> None:
         if chunk.startswith(mark) and not file.encoding.startswith("utf-16"):
             detail = f": it starts with a byte order mark of {name}"
             found = finding("E_ENCODING", file.name, declared=file.encoding, detail=detail)
-            raise FileRefused(found)
+            raise FileRefusedError(found)
 
 
 class _Recoder:
@@ -266,7 +269,7 @@ class _Recoder:
         try:
             text = self._decoder.decode(chunk, final)
         except UnicodeError as exc:
-            raise FileRefused(self._finding(chunk, exc)) from None
+            raise FileRefusedError(self._finding(chunk, exc)) from None
         self._lines += chunk.count(b"\n")
         return chunk if self._as_is else text.encode("utf-8")
 

@@ -4,6 +4,8 @@ They work on the staged tables of one delivery and write what they find into
 `delivery.verdict (table_name, row, code, column_name)`; a row gets one code.
 """
 
+# ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
+
 from collections.abc import Sequence
 
 import duckdb
@@ -31,7 +33,7 @@ def find_repeats(con: Connection, table: Table, loaded: Sequence[str]) -> None:
         create or replace temp table repeated as
         select {same} as same from staged.{table.name} where _fault is null
         group by all having count(*) > 1
-    """)  # noqa: S608 - names of the model only
+    """)
     if single(con, "select count(*) from repeated"):
         conflict = "min(content) over same_key <> max(content) over same_key" if key else "false"
         con.execute(_REPEATS.format(
@@ -73,7 +75,7 @@ def find_orphans(con: Connection, table: Table) -> None:
         anti join delivery.person on person.person_id = rows_.person_id
         anti join delivery.verdict as v on v.table_name = {quoted(table.name)} and v.row = _row
         where _fault is null and rows_.person_id is not null
-    """)  # noqa: S608 - names of the model only
+    """)
 
 
 def _same(key: Sequence[str], loaded: Sequence[str]) -> str:

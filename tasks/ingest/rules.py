@@ -7,6 +7,7 @@ never a cell value.
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.core.errors import Message
 from tasks.ingest.model import Finding, severity_of
 
 Action = Literal["reject_delivery", "reject_file", "quarantine_rows", "accept_warn", "noop"]
@@ -212,9 +213,16 @@ def finding(
 ) -> Finding:
     """Return the finding of `code` at a place; `detail` fills the rule's sentence."""
     rule = RULES[code]
-    where = " ".join(filter(None, (file, line and f"line {line}", column and f"column {column}")))
-    text = f"{code} {where}: {rule.what.format(**detail)}. To fix: {rule.fix}"
-    return Finding(code, severity_of(code), file, line, column, text.replace(" :", ":", 1))
+    place = (code, file, line and f"line {line}", column and f"column {column}")
+    where = " ".join(str(part) for part in place if part)
+    text = f"{where}: {rule.what.format(**detail)}. To fix: {rule.fix}"
+    return Finding(code, severity_of(code), file, line, column, text)
+
+
+def gate_finding(message: Message) -> Finding:
+    """Return a message of the quality gate as a finding."""
+    text = f"{message.code} {message.where}: {message.what} To fix: {message.fix}"
+    return Finding(message.code, severity_of(message.code), None, None, None, text)
 
 
 def shown(name: object) -> str:

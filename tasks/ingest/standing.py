@@ -31,16 +31,20 @@ def standing(con: Connection, manifest: Manifest, content: str) -> list[Finding]
         manifest: What the delivery says about itself.
         content: Its identity, from `content_sha256`.
     """
-    named = {"delivery_id": manifest.delivery_id}
+    delivery_id = manifest.delivery_id
     known = con.execute(
         "select content_sha256 from lake.meta.delivery where site_id = $site_id "
         "and delivery_id = $delivery_id and list_contains($committed, status)",
-        {"site_id": manifest.site_id, "committed": list(COMMITTED), **named},
+        {
+            "site_id": manifest.site_id,
+            "delivery_id": delivery_id,
+            "committed": list(COMMITTED),
+        },
     ).fetchall()
     if (content,) in known:
-        return [finding("I_DUPLICATE_DELIVERY", "manifest.json", **named)]
+        return [finding("I_DUPLICATE_DELIVERY", "manifest.json", delivery_id=delivery_id)]
     if known:
-        return [finding("E_DELIVERY_ID_REUSED", "manifest.json", **named)]
+        return [finding("E_DELIVERY_ID_REUSED", "manifest.json", delivery_id=delivery_id)]
     return _out_of_order(con, manifest) if manifest.kind == "full" else []
 
 
@@ -91,10 +95,14 @@ def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
     ).fetchone()
     if newer is None:
         return []
-    detail = {"delivery_id": manifest.delivery_id, "cutoff": manifest.data_cutoff}
     return [
         finding(
-            "E_OUT_OF_ORDER", "manifest.json", newer=newer[0], newer_cutoff=newer[1], **detail
+            "E_OUT_OF_ORDER",
+            "manifest.json",
+            delivery_id=manifest.delivery_id,
+            cutoff=manifest.data_cutoff,
+            newer=newer[0],
+            newer_cutoff=newer[1],
         )
     ]
 
@@ -105,5 +113,3 @@ def _has_meta(con: Connection) -> bool:
         "where table_catalog = 'lake' and table_schema = 'meta'"
     ).fetchone()
     return bool(found and found[0])
-
-

@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.core.omop import omop_tables
 from tasks.ingest.archive import archive_findings, is_archive
 from tasks.ingest.manifest import MANIFEST, FileEntry, Manifest
-from tasks.ingest.model import DeliveryRefused, Finding
+from tasks.ingest.model import DeliveryRefusedError, Finding
 from tasks.ingest.reading import open_regular
 from tasks.ingest.rules import finding, shown
 
@@ -69,7 +69,7 @@ def check_delivery(folder: Path, manifest: Manifest) -> list[Finding]:
     """Return the warnings of a delivery whose files are what the manifest says.
 
     Raises:
-        DeliveryRefused: They are not; every fault that was found is carried.
+        DeliveryRefusedError: They are not; every fault that was found is carried.
     """
     findings = _names(manifest)
     if not findings:
@@ -79,7 +79,7 @@ def check_delivery(folder: Path, manifest: Manifest) -> list[Finding]:
             findings += _first_fault(file)
     errors = [item for item in findings if item.severity == "error"]
     if errors:
-        raise DeliveryRefused(*findings)
+        raise DeliveryRefusedError(*findings)
     return findings
 
 
@@ -101,13 +101,13 @@ def _names(manifest: Manifest) -> list[Finding]:
     """Names that are no plain file names, before any of them is opened."""
     names = [entry.name for entry in manifest.files] + list(manifest.withdrawals)
     bad = [name for name in names if not _plain(name)]
-    return [
-        finding("E_MANIFEST_PATH", MANIFEST, name=shown(name), column="files") for name in bad
-    ]
+    return [finding("E_MANIFEST_PATH", MANIFEST, name=shown(name), column="files") for name in bad]
 
 
 def _plain(name: str) -> bool:
-    return name.isprintable() and not set(name) & set("/\\:") and name not in {"", ".", "..", MANIFEST}
+    return (
+        name.isprintable() and not set(name) & set("/\\:") and name not in {"", ".", "..", MANIFEST}
+    )
 
 
 def _folder(folder: Path, manifest: Manifest) -> Iterator[Finding]:

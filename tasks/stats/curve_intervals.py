@@ -55,7 +55,8 @@ def _log(s: FloatArray, margin: FloatArray) -> Limits:
 
 def _log_log(s: FloatArray, margin: FloatArray) -> Limits:
     centre, half = np.log(-np.log(s)), margin / (s * np.log(s))
-    return np.exp(-np.exp(centre - half)), np.exp(-np.exp(centre + half))
+    with np.errstate(over="ignore"):  # exp(-inf) is the limit 0 that is meant
+        return np.exp(-np.exp(centre - half)), np.exp(-np.exp(centre + half))
 
 
 def _logit(s: FloatArray, margin: FloatArray) -> Limits:

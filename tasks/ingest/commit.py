@@ -1,0 +1,254 @@
+"""One delivery, one transaction: rows, ledger and delivery record become one snapshot."""
+
+# ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tasks.core.duck import identifier, quoted
+from tasks.core.errors import LakeError
+from tasks.core.lake import Connection, lake_writer, open_lake
+from tasks.core.omop import Table, omop_tables
+from tasks.core.paths import Home
+from tasks.core.site import SiteSettings
+from tasks.ingest.bind import NEW_IN_54
+from tasks.ingest.manifest import Manifest
+from tasks.ingest.model import DeliveryOutcome, DeliveryStatus, FileOutcome, Finding, codes_of
+from tasks.ingest.quarantine import write_quarantine
+from tasks.ingest.stage import Staged
+from tasks.ingest.standing import lake_if_any, snapshot_of, standing
+
+
+def commit_delivery(
+    home: Home,
+    site: SiteSettings,
+    staged: Staged,
+    judged: list[Finding],
+    quality_json: str,
+    *,
+    blocked: bool | None = None,
+) -> DeliveryOutcome:
+    """Write a staged delivery into the lake, or record why it was not; clear its staging.
+
+    Args:
+        home: The working home.
+        site: Settings of the site.
+        staged: From `stage_delivery`.
+        judged: What the quality gate found.
+        quality_json: The verdict of the gate, stored with the delivery.
+        blocked: Whether the gate holds the delivery back; by default, whether it found an error.
+
+    Raises:
+        BusyError: Another process writes the lake.
+        LakeError: The lake took another number of rows than were staged; nothing is committed.
+    """
+    if blocked is None:
+        blocked = any(item.severity == "error" for item in judged)
+    staged = replace(staged, findings=(*staged.findings, *judged))
+    with lake_writer(home):
+        outcome = _commit(home, site, staged, blocked, quality_json)
+    if outcome.status not in {"rejected", "blocked"}:
+        _put_away(home, staged)
+    shutil.rmtree(staged.work, ignore_errors=True)
+    return outcome
+
+
+def _commit(
+    home: Home, site: SiteSettings, staged: Staged, blocked: bool, quality_json: str
+) -> DeliveryOutcome:
+    if staged.status == "noop":
+        return _known(home, site, staged)
+    with open_lake(home, site, write=True) as con:
+        late = _late(con, staged)
+        if codes_of(late) == ("I_DUPLICATE_DELIVERY",):
+            return _known(home, site, staged, late)
+        if late or blocked or staged.status == "rejected":
+            status: DeliveryStatus = "blocked" if blocked and not late else "rejected"
+            outcome = staged.outcome(status, None, late)
+            _record_refusal(con, staged, outcome, quality_json)
+            return outcome
+        write_quarantine(home, staged)
+        outcome = staged.outcome(_status_of(staged), None)
+        _write(con, staged, outcome, quality_json)
+        return replace(outcome, snapshot_id=snapshot_of(con, _manifest(staged)))
+
+
+def _manifest(staged: Staged) -> Manifest:
+    assert staged.manifest is not None  # noqa: S101 - whatever was staged has one
+    return staged.manifest
+
+
+def _known(
+    home: Home, site: SiteSettings, staged: Staged, late: Sequence[Finding] = ()
+) -> DeliveryOutcome:
+    with lake_if_any(home, site) as con:
+        snapshot = snapshot_of(con, _manifest(staged)) if con else None
+    known = replace(staged, findings=tuple(late) or staged.findings)
+    return known.outcome("noop", snapshot)
+
+
+def _late(con: Connection, staged: Staged) -> list[Finding]:
+    """Look again, now that nobody else can write: was something committed since staging?"""
+    if staged.status != "staged":
+        return []
+    return standing(con, _manifest(staged), str(staged.content))
+
+
+def _status_of(staged: Staged) -> DeliveryStatus:
+    if any(file.status == "rejected" for file in staged.files):
+        return "partial"
+    remarks = any(item.severity != "info" for item in staged.findings)
+    return "accepted_with_warnings" if remarks else "accepted"
+
+
+def _write(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_json: str) -> None:
+    manifest = _manifest(staged)
+    con.execute(f"attach {quoted(staged.stage_file)} as stage (read_only)")
+    con.execute("begin")
+    if manifest.format == "omop" and manifest.kind == "full":
+        _clear_replaced(con, manifest.site_id, outcome.files)
+    for file in outcome.files:
+        if file.status == "loaded":
+            taken = _put_table(con, manifest, str(file.table))
+            if taken != file.rows_loaded:
+                what = f"{file.table}: {file.rows_loaded:,} rows were staged, {taken:,} arrived"
+                raise LakeError("lake", what, "nothing was committed; report this as a fault.")
+    _record(con, staged, outcome, quality_json)
+    con.execute("commit")
+
+
+def _clear_replaced(con: Connection, site_id: str, files: Sequence[FileOutcome]) -> None:
+    """Delete what a full delivery replaces: all of the site but tables whose file was rejected."""
+    kept = {file.table for file in files if file.status == "rejected"}
+    for table in omop_tables():
+        if table not in kept:
+            query = f"delete from lake.omop.{table} where site_id = $site_id"
+            con.execute(query, {"site_id": site_id})
+
+
+def _put_table(con: Connection, manifest: Manifest, table: str) -> int:
+    """Put the loadable rows of one table in force; return how many arrived."""
+    if manifest.format == "table":
+        return _put_registry_table(con, manifest.site_id, table)
+    model = omop_tables()[table]
+    if manifest.kind == "increment":
+        _delete_same(con, model, manifest.site_id)
+    columns = ", ".join(map(identifier, model.names))
+    order = ", ".join(map(identifier, dict.fromkeys((*model.key, *model.names))))
+    return _rows(
+        con,
+        f"insert into lake.omop.{table} (site_id, {columns}) "
+        f"select $site_id, {columns} from stage.loadable.{table} order by {order}",
+        manifest.site_id,
+    )
+
+
+def _delete_same(con: Connection, model: Table, site_id: str) -> None:
+    """Delete the rows that an increment brings again: same key, or all the same without a key."""
+    by_key = model.key and model.name not in NEW_IN_54
+    fields = ", ".join(map(identifier, model.key if by_key else model.names))
+    same = f"to_json(row({fields}))" if not by_key or len(model.key) > 1 else fields
+    con.execute(
+        f"delete from lake.omop.{model.name} where site_id = $site_id "
+        f"and {same} in (select {same} from stage.loadable.{model.name})",
+        {"site_id": site_id},
+    )
+
+
+def _put_registry_table(con: Connection, site_id: str, table: str) -> int:
+    """Replace a registry table; a `site_id` of its own stays as delivered."""
+    name = f"lake.tables.{identifier(f'{site_id}__{table}')}"
+    source = f"stage.loadable.{identifier(table)}"
+    columns = [str(row[0]) for row in con.execute(f"describe {source}").fetchall()]
+    own = any(column.lower() == "site_id" for column in columns)
+    values = (
+        f"{'' if own else f'{quoted(site_id)} as site_id, '}{', '.join(map(identifier, columns))}"
+    )
+    con.execute(f"create or replace table {name} as select {values} from {source} limit 0")
+    return _rows(con, f"insert into {name} select {values} from {source} order by all", None)
+
+
+def _rows(con: Connection, insert: str, site_id: str | None) -> int:
+    [(rows,)] = con.execute(insert, {"site_id": site_id} if site_id else None).fetchall()
+    return int(rows)
+
+
+def _record_refusal(
+    con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_json: str
+) -> None:
+    """Record a refusal once: the same delivery refused again for the same reasons adds nothing."""
+    known = con.execute(
+        "select count(*) from lake.meta.delivery where status = $status and codes = $codes "
+        "and site_id is not distinct from $site_id "
+        "and delivery_id is not distinct from $delivery_id "
+        "and content_sha256 is not distinct from $content",
+        {
+            "status": outcome.status,
+            "codes": ",".join(outcome.codes),
+            "site_id": outcome.site_id,
+            "delivery_id": outcome.delivery_id,
+            "content": staged.content,
+        },
+    ).fetchone()
+    if known and known[0]:
+        return
+    con.execute("begin")
+    _record(con, staged, outcome, quality_json)
+    con.execute("commit")
+
+
+def _record(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_json: str) -> None:
+    """Write the ledger, one row a file, and the delivery, one row."""
+    manifest = staged.manifest
+    sha256 = {entry.name: entry.sha256.lower() for entry in manifest.files} if manifest else {}
+    for file in outcome.files:
+        _insert(
+            con,
+            "ledger",
+            delivery_id=outcome.delivery_id,
+            site_id=outcome.site_id,
+            file=file.file,
+            table_name=file.table,
+            sha256=sha256.get(file.file),
+            rows_in=file.rows_in,
+            rows_loaded=file.rows_loaded,
+            rows_quarantined=file.rows_quarantined,
+            rows_deduplicated=file.rows_deduplicated,
+            status=file.status,
+            code=",".join(file.codes) or None,
+        )
+    _insert(
+        con,
+        "delivery",
+        delivery_id=outcome.delivery_id,
+        site_id=outcome.site_id,
+        content_sha256=staged.content,
+        kind=manifest and manifest.kind,
+        format=manifest and manifest.format,
+        data_cutoff=manifest and manifest.data_cutoff,
+        data_class=manifest and manifest.data_class,
+        vocabulary_version=manifest and manifest.vocabulary_version,
+        status=outcome.status,
+        codes=",".join(outcome.codes),
+        quality=quality_json,
+    )
+
+
+def _insert(con: Connection, table: str, **values: object) -> None:
+    names, places = ", ".join(values), ", ".join(f"${name}" for name in values)
+    query = f"insert into lake.meta.{table} ({names}) values ({places})"
+    con.execute(query, values)
+
+
+def _put_away(home: Home, staged: Staged) -> None:
+    """Move an accepted delivery out of the inbox; one that lies elsewhere stays there."""
+    if not staged.path.resolve().is_relative_to(home.inbox.resolve()):
+        return
+    manifest = _manifest(staged)
+    suffix = "".join(staged.path.suffixes[-2:]) if staged.path.is_file() else ""
+    target = home.deliveries / manifest.site_id / f"{manifest.delivery_id}{suffix}"
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if staged.path.exists() and not target.exists():
+        os.rename(staged.path, target)  # noqa: PTH104 - never copies

@@ -1,0 +1,91 @@
+"""The whole report in one language, from the inputs: one model for the page and for print."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from tasks.report.blocks import Block, Content, Details, Figure, Run, Runs, Section, Table, runs
+from tasks.report.context import Context
+from tasks.report.model import Language, ReportInputs
+from tasks.report.sections import balance, closing, curves, data, design, estimates, finding, people
+from tasks.report.sections import question as asked
+
+SECTIONS: tuple[Callable[[Context], Section], ...] = (
+    finding.section,
+    asked.section,
+    data.section,
+    design.section,
+    people.section,
+    balance.section,
+    curves.section,
+    estimates.section,
+    estimates.other_section,
+    closing.diagnostics,
+    closing.limits,
+    closing.provenance,
+)
+
+
+def build_content(inputs: ReportInputs, language: Language) -> Content:
+    """Return the content of the report in one language."""
+    context = Context(inputs, language)
+    words, study = context.words, inputs.spec.study
+    notice = study.notice.in_language(language) if study.notice else words("page.default_notice")
+    return Content(
+        language=language,
+        title=study.title.in_language(language),
+        question=study.question.in_language(language),
+        notice=notice,
+        date=inputs.document_date.isoformat(),
+        meta=_meta(context),
+        sections=_Numbering(words.interface()).sections([make(context) for make in SECTIONS]),
+        words=words.interface(),
+        languages=inputs.spec.report.languages,
+    )
+
+
+def _meta(context: Context) -> tuple[tuple[str, Runs], ...]:
+    words, known = context.words, context.inputs.provenance
+    return (
+        (words("page.study"), (Run(context.spec.study.id, tone="code"),)),
+        (words("page.version"), runs(context.spec.study.version)),
+        (words("page.run"), (Run(known.get("run_id", "–"), tone="code"),)),
+        (words("page.cutoff"), runs(context.inputs.document_date.isoformat())),
+    )
+
+
+class _Numbering:
+    """Numbers figures, tables and supplementary tables in the order they stand."""
+
+    def __init__(self, words: dict[str, str]) -> None:
+        self._words = words
+        self._count = {"table": 0, "figure": 0, "supplement": 0}
+
+    def sections(self, sections: list[Section]) -> tuple[Section, ...]:
+        return tuple(
+            replace(section, blocks=tuple(self._block(block, "table") for block in section.blocks))
+            for section in sections
+        )
+
+    def _block(self, block: Block, kind: str) -> Block:
+        if isinstance(block, Details):
+            inner = tuple(self._block(item, "supplement") for item in block.blocks)
+            return replace(block, blocks=inner)
+        if isinstance(block, Table):
+            return replace(block, number=self._next(kind))
+        return replace(block, number=self._next("figure")) if isinstance(block, Figure) else block
+
+    def _next(self, kind: str) -> str:
+        self._count[kind] += 1
+        letter = "S" if kind == "supplement" else ""
+        return f"{self._words[kind]} {letter}{self._count[kind]}"
+
+
+def as_record(content: Content) -> dict[str, Any]:
+    """Return the content as plain values."""
+    return asdict(content)
+
+
+def figures_of(content: Content) -> list[Figure]:
+    """Return every figure, in order."""
+    return [b for section in content.sections for b in section.blocks if isinstance(b, Figure)]

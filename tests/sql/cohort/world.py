@@ -1,0 +1,44 @@
+"""A small world for the cohort queries: a drawing of drug eras, periods, conditions and deaths."""
+
+from tests.tables import given
+
+from tasks.core.sql import build_table
+
+PARAMS = {
+    "code_list_ids": ["new", "old", "bleed"],
+    "concept_ids": [1, 2, 10],
+    "include_descendants": [False, False, True],
+    "target": "new",
+    "comparator": "old",
+    "outcome": "bleed",
+    "common_period": False,
+    "keep_first": False,
+    "prior_observation_days": 183,
+    "prior_outcome_days": 30,
+    "risk_start_anchor": "era_start",
+    "risk_start_offset_days": 0,
+    "risk_end_anchor": "era_end",
+    "risk_end_offset_days": 30,
+    "competing": "none",
+}
+TABLES = ("code_list", "first_era", "common_period", "candidate", "attrition", "subject")
+
+ERAS = "person_id:int | drug_concept_id:int | drug_era_start_date:date | drug_era_end_date:date\n"
+PERIODS = "person_id:int | observation_period_start_date:date | observation_period_end_date:date\n"
+CONDITIONS = "person_id:int | condition_concept_id:int | condition_start_date:date\n"
+DEATHS = "person_id:int | death_date:date\n"
+PEOPLE = "person_id:int | site_id:text | gender_concept_id:int | year_of_birth:int\n"
+ANCESTORS = "ancestor_concept_id:int | descendant_concept_id:int\n10|10\n10|11"
+
+
+def build(con, eras, periods, conditions="", deaths="", **params):
+    """Build every cohort table from drawings of the clean ones."""
+    given(con, "clean.drug_era", ERAS + eras)
+    given(con, "clean.observation_period", PERIODS + periods)
+    given(con, "clean.condition_occurrence", CONDITIONS + conditions)
+    given(con, "clean.death", DEATHS + deaths)
+    given(con, "clean.concept_ancestor", ANCESTORS)
+    ids = sorted({line.split("|")[0].strip() for line in eras.strip().splitlines()})
+    given(con, "clean.person", PEOPLE + "\n".join(f"{i}|A|8507|1950" for i in ids))
+    for table in TABLES:
+        build_table(con, f"cohort.{table}", PARAMS | params)

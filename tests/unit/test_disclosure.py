@@ -1,0 +1,155 @@
+"""Nothing that is released tells about fewer than k people, by itself or by subtraction."""
+
+from itertools import combinations
+
+import polars as pl
+import pytest
+
+from tasks.analysis.attrition import ATTRITION_SCHEMA
+from tasks.analysis.balance import BALANCE_SCHEMA
+from tasks.core.disclosure import release, threshold
+from tasks.core.errors import DisclosureError
+from tasks.core.results import result_row
+
+K = 11
+
+
+def follow_up(arm, n, events, population="crude"):
+    return result_row(
+        "follow_up", "descriptive", "count", arm=arm, population=population, outcome="bleed",
+        estimate=float(n), n=n, n_events=events,
+    )  # fmt: skip
+
+
+def hazard_ratio(population, n=400, events=60):
+    return result_row(
+        "main", "primary", "hazard_ratio", population=population, outcome="bleed",
+        estimate=1.2, std_error=0.1, n=n, n_events=events,
+    )  # fmt: skip
+
+
+def curve(arm, events, n=200, name="survival"):
+    return [
+        result_row(
+            "km", "secondary", name, arm=arm, population="crude", outcome="bleed", at=float(day),
+            term="curve", estimate=1 - e / n, n=n, n_events=e,
+        )
+        for day, e in enumerate(events)
+    ]  # fmt: skip
+
+
+def attrition(*counts):
+    rows = [
+        ("new", i, f"s{i}", "", "", c, (counts[i - 1] - c) if i else 0, "ok")
+        for i, c in enumerate(counts)
+    ]
+    return pl.DataFrame(rows, schema=ATTRITION_SCHEMA, orient="row")
+
+
+NO_BALANCE = pl.DataFrame(schema=BALANCE_SCHEMA)
+BIG = [follow_up("new", 200, 40), follow_up("old", 200, 20)]
+
+
+def released(rows, k=K, steps=(300, 200), balance=NO_BALANCE):
+    return release(rows, attrition(*steps), balance, k)
+
+
+def test_only_synthetic_public_data_pass_untouched():
+    assert threshold(11, None, ["synthetic_public", "synthetic_public"]) is None
+    assert threshold(11, None, ["synthetic_public", "patient"]) == 11
+    assert threshold(11, None, []) == 11
+    assert threshold(11, 20, ["patient"]) == 20
+    assert threshold(11, 5, ["patient"]) == 11
+
+
+def test_large_counts_are_shown():
+    got = released([*BIG, hazard_ratio("crude")])
+    assert [row["status"] for row in got.rows] == ["ok"] * 3
+    assert got.messages == []
+
+
+def test_few_outcomes_in_one_arm_hide_everything_about_the_outcome():
+    rows = [
+        follow_up("new", 200, 40),
+        follow_up("old", 200, 4),
+        hazard_ratio("crude"),
+        hazard_ratio("overlap"),
+    ]
+    got = released(rows)
+    assert [row["status"] for row in got.rows] == ["suppressed"] * 4
+    assert {row["estimate"] for row in got.rows} == {None}
+    assert got.messages[0].code == "P_SMALL_CELL"
+
+
+def test_nearly_everybody_with_the_outcome_is_hidden_too():
+    got = released([follow_up("new", 200, 195), follow_up("old", 200, 60), hazard_ratio("crude")])
+    assert {row["status"] for row in got.rows} == {"suppressed"}
+
+
+def test_a_matched_population_that_differs_by_few_is_hidden():
+    rows = [*BIG, follow_up("new", 195, 40, "matched"), follow_up("old", 195, 20, "matched"),
+            hazard_ratio("matched"), hazard_ratio("crude")]  # fmt: skip
+    got = released(rows)
+    assert [row["status"] for row in got.rows] == [
+        "ok", "ok", "suppressed", "suppressed", "suppressed", "ok",
+    ]  # fmt: skip
+
+
+def test_an_arm_of_few_publishes_nothing():
+    with pytest.raises(DisclosureError) as caught:
+        released([follow_up("new", 200, 40), follow_up("old", 7, 0)])
+    assert caught.value.exit_code == 15
+
+
+def test_curves_step_only_where_k_outcomes_lie_between():
+    rows = BIG + curve("new", [0, 3, 9, 12, 12, 20, 23, 31, 39, 40])
+    shown = [r["n_events"] for r in released(rows).rows[2:] if r["status"] == "ok"]
+    assert shown == [0, 12, 12, 23, 39]
+    assert all(b - a in (0,) or b - a >= K for a, b in combinations(shown, 2))
+
+
+@pytest.mark.parametrize("k", [5, 11, 20])
+@pytest.mark.parametrize(
+    "steps",
+    [(300, 250, 247, 200), (300, 299, 298, 297), (50, 45, 12), (900, 900, 889, 880, 880)],
+)
+def test_no_two_counts_of_the_attrition_differ_by_few(k, steps):
+    got = release(BIG, attrition(*steps), NO_BALANCE, k).attrition
+    shown = got.filter(pl.col("status") == "ok")["remaining"].to_list()
+    assert shown[-1] == steps[-1]
+    assert all(a - b == 0 or a - b >= k for a, b in combinations(shown, 2))
+    hidden = got.filter(pl.col("status") == "suppressed")
+    assert hidden["remaining"].null_count() == hidden.height
+    losses = got.filter(pl.col("status") == "ok")["excluded"].to_list()
+    assert sum(losses) == shown[0] - shown[-1]
+
+
+def test_numbers_at_risk_fall_by_nothing_or_by_k():
+    at_risk = [
+        result_row("km", "secondary", "n_at_risk", arm="new", population="crude", outcome="bleed",
+                   at=float(i), estimate=float(v), n=200)
+        for i, v in enumerate([200, 195, 180, 175, 160, 8])
+    ]  # fmt: skip
+    shown = [r["estimate"] for r in released(BIG + at_risk).rows[2:] if r["status"] == "ok"]
+    assert shown == [200.0, 180.0, 160.0]
+
+
+def balance_row(covariate, target, comparator, adjustment="none"):
+    counted = adjustment == "none"
+    return (
+        covariate, "", "", "binary", adjustment, 0.1, 0.1, 0.1, 0.1,
+        target if counted else None, comparator if counted else None, 0.3, "ok",
+    )  # fmt: skip
+
+
+def test_a_covariate_that_few_have_or_few_lack_is_hidden_in_every_population():
+    rows = [
+        balance_row(name, *counts, adjustment)
+        for adjustment in ("none", "overlap")
+        for name, counts in {"common": (50, 60), "rare": (50, 3), "usual": (195, 60)}.items()
+    ]
+    table = pl.DataFrame(rows, schema=BALANCE_SCHEMA, orient="row")
+    got = released(BIG, balance=table).balance
+    assert got["status"].to_list() == ["ok", "suppressed", "suppressed"] * 2
+    hidden = got.filter(pl.col("status") == "suppressed")
+    assert hidden.select("smd", "target_mean", "target_count").null_count().row(0) == (4, 4, 4)
