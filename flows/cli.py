@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +26,9 @@ app = typer.Typer(
 study_app = typer.Typer(help="Look at study files.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
 
-out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False)
+WIDTH = None if sys.stdout.isatty() else 160
+out = Console(highlight=False, width=WIDTH)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Working home; $CAUSEWAY_HOME or data/home if absent.")
@@ -299,8 +301,19 @@ def show_delivery(outcome: Any) -> None:
             for file in outcome.files
         ],
     )
-    for finding in outcome.messages:
-        err.print(f"{finding.code} {finding.message}", markup=False)
+    for line in _in_brief(outcome.messages):
+        err.print(line, markup=False)
+
+
+def _in_brief(findings: Sequence[Any]) -> list[str]:
+    """One line for each code and file: its first finding, and how many more there are."""
+    groups: dict[tuple[str, str | None], list[str]] = {}
+    for finding in findings:
+        groups.setdefault((finding.code, finding.file), []).append(finding.message)
+    return [
+        lines[0] if len(lines) == 1 else f"{lines[0]} [and {len(lines) - 1} more like it: --json]"
+        for lines in groups.values()
+    ]
 
 
 def show_run(outcome: Any) -> None:
@@ -334,8 +347,14 @@ def _table(title: str, rows: list[dict[str, Any]]) -> None:
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(_cell(name, value) for name, value in row.items()))
     out.print(table)
+
+
+def _cell(name: str, value: object) -> str:
+    """Show a value; a checksum by its first 12 digits."""
+    text = "" if value is None else str(value)
+    return text[:12] if name.endswith("sha256") else text
 
 
 def _number(value: object) -> str:

@@ -1,63 +1,41 @@
-"""Ingest one delivery: verify and stage, ask the quality gate, commit."""
+"""Flow `ingest-delivery`: check, stage, judge and commit one delivery."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated
 
-from tasks.core.errors import Message
-from tasks.core.paths import Home
-from tasks.core.site import load_site
-from tasks.ingest.commit import commit_delivery
-from tasks.ingest.model import DeliveryOutcome
-from tasks.ingest.rules import gate_finding
-from tasks.ingest.stage import Staged, stage_delivery
-from tasks.ingest.turn import ingest_turn
+from prefect import flow
+from pydantic import Field
 
-
-class GateVerdict(Protocol):
-    """What the quality gate says about a staged delivery."""
-
-    @property
-    def blocked(self) -> bool:
-        """Whether the delivery is held back."""
-
-    def messages(self) -> Sequence[Message]:
-        """Return what a person must read, what blocks first."""
-
-    def as_json(self) -> str:
-        """Return the verdict as one JSON document."""
+from flows.artifacts import show_delivery
+from flows.crashed import watched
+from flows.steps_prefect import as_task
+from flows.work.delivery import deliver
+from tasks.core.errors import DeliveryError
+from tasks.core.paths import home_from
 
 
-Gate = Callable[[Staged], GateVerdict | None]
+@flow(name="ingest-delivery", flow_run_name="ingest-delivery/{delivery}", timeout_seconds=6 * 3600)
+def ingest_delivery(
+    delivery: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=500,
+            description="Folder of the delivery: a path, or site/delivery below the inbox.",
+        ),
+    ],
+) -> dict[str, object]:
+    """Take in one delivery: checks, quarantine, quality gate, one commit. 납품 자료를 받아들인다.
 
-
-def quality_gate(staged: Staged) -> GateVerdict | None:
-    """Judge a staged OMOP delivery; a registry table has no suites and no verdict."""
-    from tasks.quality.gate import judge  # loads Great Expectations, which takes seconds
-
-    if staged.manifest is None or staged.stage_file is None or staged.manifest.format != "omop":
-        return None
-    manifest = staged.manifest
-    return judge(staged.stage_file, kind=manifest.kind, data_cutoff=manifest.data_cutoff)
-
-
-def ingest_delivery(home: Home, path: Path, gate: Gate = quality_gate) -> DeliveryOutcome:
-    """Take in one delivery; the lake changes once, completely, or not at all.
-
-    Args:
-        home: The working home; created where it is missing.
-        path: Folder or archive of the delivery.
-        gate: Judges the staged delivery; None from it means that no rule applies.
-
-    Raises:
-        UsageError: There is no such delivery.
-        BusyError: Another ingest did not end in time.
+    A delivery that is known already changes nothing. One that is rejected or held back by the
+    gate ends the run as Failed, and the last good state stays in force.
     """
-    site = load_site(home)
-    with ingest_turn(home):
-        staged = stage_delivery(home, site, path)
-        verdict = gate(staged) if staged.status == "staged" else None
-        found = [gate_finding(message) for message in verdict.messages()] if verdict else []
-        blocked = bool(verdict and verdict.blocked)
-        quality = verdict.as_json() if verdict else ""
-        return commit_delivery(home, site, staged, found, quality, blocked=blocked)
+    home = home_from().prepare()
+    below_inbox = home.inbox / delivery
+    with watched(home):
+        outcome = deliver(home, below_inbox if below_inbox.exists() else Path(delivery), as_task)
+    show_delivery(outcome)
+    if outcome.exit_code:
+        what = f"{outcome.status}: {', '.join(outcome.codes)}"
+        raise DeliveryError(delivery, what, "read the artifact of this run, then send it again.")
+    return outcome.as_json()

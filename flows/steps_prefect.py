@@ -12,12 +12,11 @@ T = TypeVar("T")
 def as_task(name: str, work: Callable[..., T], *args: Any) -> T:
     """Call `work(*args)` as the task `name` of the flow that is running."""
     step = task(
-        work,
         name=name,
         task_run_name=name,
         retries=0,
         cache_policy=NO_CACHE,
         persist_result=False,
         log_prints=False,
-    )
+    )(work)
     return step(*args)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from flows.work.delivery import deliver
 from flows.work.study import RunOutcome, study_run
@@ -13,6 +15,8 @@ from tasks.core.site import load_site
 from tasks.core.spec import study_ids
 from tasks.ingest.model import DeliveryOutcome
 
+Given = TypeVar("Given")
+Done = TypeVar("Done")
 Deliver = Callable[[Path], DeliveryOutcome]
 Run = Callable[[str], RunOutcome]
 
@@ -46,15 +50,17 @@ def refresh(
         deliver_one: How one delivery is taken in; in this process when absent.
         run_one: How one study is run; in this process when absent.
     """
-    take_in = deliver_one or (lambda path: deliver(home, path))
-    run = run_one or (lambda study: study_run(home, study))
+    take_in = deliver_one or partial(deliver, home)
+    run = run_one or partial(study_run, home)
     outcome = RefreshOutcome()
     for path in waiting_deliveries(home):
-        _attempt(outcome, lambda path=path: outcome.deliveries.append(take_in(path)))
+        if delivered := _attempt(outcome, take_in, path):
+            outcome.deliveries.append(delivered)
     for study in study_ids() if _has_data(home) else ():
-        _attempt(outcome, lambda study=study: outcome.runs.append(run(study)))
-    for done in (*outcome.deliveries, *outcome.runs):
-        outcome.note(done.exit_code)
+        if done := _attempt(outcome, run, study):
+            outcome.runs.append(done)
+    codes = [*(d.exit_code for d in outcome.deliveries), *(r.exit_code for r in outcome.runs)]
+    outcome.note(max(codes, default=0))
     return outcome
 
 
@@ -66,9 +72,11 @@ def _has_data(home: Home) -> bool:
         return False
 
 
-def _attempt(outcome: RefreshOutcome, work: Callable[[], None]) -> None:
+def _attempt(outcome: RefreshOutcome, work: Callable[[Given], Done], given: Given) -> Done | None:
+    """Do one thing; a failure is noted and returns None."""
     try:
-        work()
+        return work(given)
     except CausewayError as exc:
         outcome.failures.extend(exc.messages)
         outcome.note(exc.exit_code)
+        return None

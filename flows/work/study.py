@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from tasks.report.render import render_report
 
 from flows.work.steps import Caller, directly, guarded
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
@@ -41,6 +40,7 @@ from tasks.core.site import SiteSettings, load_site
 from tasks.core.spec import StudySpec, load_study
 from tasks.core.summarised import write_summarised
 from tasks.report.model import ReportInputs
+from tasks.report.render import render_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +138,23 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
     with open_lake(home, site, snapshot=snapshot) as con:
         chosen = newest_snapshot(con)
     with open_lake(home, site, snapshot=chosen) as con:
-        deliveries = deliveries_in_force(con)
+        deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
         data = content_hash(con)
         ledger = ledger_of(con, [str(d["delivery_id"]) for d in deliveries])
-    if unknown := sorted(set(spec.sources[0].sites) - {str(d["site_id"]) for d in deliveries}):
-        raise LakeError(
-            spec.study.id, f"sites {unknown} have delivered nothing", "ingest their deliveries."
-        )
+    missing = sorted(set(spec.sources[0].sites) - {str(d["site_id"]) for d in deliveries})
+    if missing or not deliveries:
+        what = f"no OMOP delivery in force of {', '.join(missing) or 'any site'}"
+        raise LakeError(spec.study.id, what, "ingest one: `causeway ingest PATH`.")
     cutoff = max(str(d["data_cutoff"]) for d in deliveries)
     identity = RunIdentity(
         spec.study.id, spec.study.version, spec.spec_hash, chosen, data, cutoff, code_hash()
     )
     return Pinned(identity, deliveries, ledger)
+
+
+def _serves(spec: StudySpec, delivery: Mapping[str, object]) -> bool:
+    sites = spec.sources[0].sites
+    return delivery["format"] == "omop" and (not sites or delivery["site_id"] in sites)
 
 
 def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path) -> int:

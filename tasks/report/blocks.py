@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Tone = Literal["", "strong", "muted", "withheld", "code", "good", "warn", "bad"]
+Tone = Literal["", "strong", "muted", "withheld", "code", "date", "good", "warn", "bad"]
 Align = Literal["left", "right", "center"]
 
 
@@ -18,6 +18,7 @@ class Run:
 
 
 Runs = tuple[Run, ...]
+LINE_BREAK = Run("\n")
 
 
 def runs(*parts: "str | Run | Runs") -> Runs:

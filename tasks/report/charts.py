@@ -9,6 +9,7 @@ Spec = dict[str, Any]
 Point = Mapping[str, Any]
 
 WIDTH = 640
+FOREST_WIDTH = 350
 STATIC_FONT = "Noto Sans CJK KR"
 TARGET, COMPARATOR = "#0072B2", "#D55E00"
 INK, SOFT, GRID, RULE = "#1f2933", "#52606d", "#e4e9ee", "#9aa5b1"
@@ -52,7 +53,13 @@ def config(font: str) -> Spec:
             "tickColor": RULE,
             "labelPadding": 5,
         },
-        "legend": {"labelFontSize": 12, "labelColor": INK, "labelLimit": 0, "symbolSize": 90},
+        "legend": {
+            "labelFontSize": 12,
+            "labelColor": INK,
+            "labelLimit": 0,
+            "symbolSize": 90,
+            "symbolOpacity": 1,
+        },
         "title": {"fontSize": 12, "color": INK, "fontWeight": "bold", "anchor": "start"},
     }
 
@@ -114,7 +121,7 @@ def _curves(
     }
     return {
         "width": WIDTH,
-        "height": 300,
+        "height": 260,
         "data": {"values": [dict(point) for point in curve]},
         "encoding": shared,
         "layer": layers,
@@ -159,7 +166,7 @@ def _curve_tooltip(text: CurveText) -> list[Spec]:
 
 def _risk_table(at_risk: Sequence[Point], text: CurveText, x: Spec) -> Spec:
     rows = {"domain": list(text.arms)}
-    axis = {"title": None, "domain": False, "ticks": False, "labelFontWeight": "bold"}
+    axis = {"title": None, "domain": False, "ticks": False, "labelPadding": 26}
     return {
         "width": WIDTH,
         "height": 44,
@@ -184,7 +191,7 @@ def survival_domain(curve: Sequence[Point]) -> tuple[float, float]:
 def incidence_domain(curve: Sequence[Point]) -> tuple[float, float]:
     """Return a vertical axis that starts at 0 and holds every band, on a round number."""
     highest = max(_values(curve, "high"), default=1.0) or 1.0
-    return 0.0, min(1.0, 1 - _round_down(1 - highest, highest))
+    return 0.0, min(1.0, round(1 - _round_down(1 - highest, highest), 6))
 
 
 def _values(curve: Sequence[Point], bound: str) -> list[float]:
@@ -199,8 +206,8 @@ def _round_down(value: float, span: float) -> float:
     if span <= 0:
         return max(0.0, value - 0.01)
     power = 10 ** floor(log10(span / 3))
-    step = next(power * m for m in (1, 2, 5, 10) if power * m >= span / 5)
-    return round(max(0.0, floor(value / step + 1e-9) * step), 6)
+    step: float = next(power * m for m in (1, 2, 5, 10) if power * m >= span / 5)
+    return float(round(max(0.0, floor(value / step + 1e-9) * step), 6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +231,10 @@ def forest_chart(points: Sequence[Point], text: ForestText) -> Spec:
     numbered = [{**point, "pos": index} for index, point in enumerate(points)]
     domain, ticks = ratio_domain(points)
     x_scale = {"type": "log", "domain": list(domain), "nice": False, "clamp": True}
-    axis = {"title": text.x_title, "values": ticks, "format": "~g", "grid": True}
+    axis = {"title": text.x_title, "titlePadding": 32, "values": ticks, "format": "~g"}
     x = {"field": "estimate", "type": "quantitative", "scale": x_scale, "axis": axis}
     return {
-        "width": WIDTH - 290,
+        "width": FOREST_WIDTH,
         "height": {"step": 34},
         "data": {"values": numbered},
         "encoding": {"y": _position()},
@@ -240,7 +247,9 @@ def forest_chart(points: Sequence[Point], text: ForestText) -> Spec:
             },
             *_emphasised("label", -262, -7),
             _label("detail", -262, SOFT, 10.5, 8),
-            *_emphasised("value_text", WIDTH - 290 + 12, 0),
+            *_emphasised("value_text", FOREST_WIDTH + 12, 0),
+            _direction(f"← {text.favours_low}", 0.25),
+            _direction(f"{text.favours_high} →", 0.75),
         ],
     }
 
@@ -283,6 +292,14 @@ def _label(field: str, x: float, colour: str, size: float, dy: float) -> Spec:
     return {"mark": mark, "encoding": encoding}
 
 
+def _direction(words: str, share: float) -> Spec:
+    """Say beneath the axis what lies on either side of 1."""
+    mark = {"type": "text", "fontSize": 11, "dy": 34, "color": SOFT}
+    where = {"x": {"value": FOREST_WIDTH * share}, "y": {"value": "height"}}
+    encoding = {**where, "text": {"field": "words", "type": "nominal"}}
+    return {"data": {"values": [{"words": words}]}, "mark": mark, "encoding": encoding}
+
+
 def _emphasised(field: str, x: float, dy: float) -> list[Spec]:
     """Two layers of labels: the primary estimate in bold, all others regular."""
     primary, others = _label(field, x, INK, 12, dy), _label(field, x, INK, 12, dy)
@@ -297,16 +314,20 @@ def ratio_domain(points: Sequence[Point]) -> tuple[tuple[float, float], list[flo
     values = [point[name] for point in points for name in ("estimate", "low", "high")]
     shown = [value for value in values if value is not None and value > 0]
     reach = max((max(value, 1 / value) for value in shown), default=2.0)
-    steps = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-    edge = next((step for step in steps if step >= reach * 1.03), 100.0)
-    upper = [step for step in _ratio_ticks(edge) if step <= edge]
-    return (1 / edge, edge), [*(round(1 / step, 4) for step in reversed(upper)), 1.0, *upper]
+    edge = next((step for step in _EDGES if step >= reach * 1.03), _EDGES[-1])
+    return (1 / edge, edge), [tick for tick in _RATIO_TICKS[edge] if 1 / edge <= tick <= edge]
 
 
-def _ratio_ticks(edge: float) -> tuple[float, ...]:
-    if edge <= 1.5:
-        return (1.25, 1.5)
-    return (1.5, 2.0, 3.0) if edge <= 3 else (2.0, 5.0, 10.0, 50.0, 100.0)
+_RATIO_TICKS: dict[float, tuple[float, ...]] = {
+    1.25: (0.8, 0.9, 1.0, 1.1, 1.25),
+    1.5: (0.7, 0.8, 1.0, 1.25, 1.5),
+    2.0: (0.5, 0.75, 1.0, 1.5, 2.0),
+    3.0: (0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
+    5.0: (0.2, 0.5, 1.0, 2.0, 5.0),
+    10.0: (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
+    100.0: (0.01, 0.1, 1.0, 10.0, 100.0),
+}
+_EDGES = tuple(_RATIO_TICKS)
 
 
 def love_chart(
@@ -326,12 +347,12 @@ def love_chart(
     colours = [ADJUSTMENT_LOOK[name][0] for name, _ in adjustments]
     shapes = [ADJUSTMENT_LOOK[name][1] for name, _ in adjustments]
     domain = {"domain": [word for _, word in adjustments]}
-    legend = {"orient": "top", "title": None, "columns": 4}
+    legend = {"orient": "top", "title": None, "columns": 2}
     encoding = {
         "x": {
             "field": "smd",
             "type": "quantitative",
-            "scale": {"domain": [0, max(limit * 1.5, highest * 1.05)], "nice": False},
+            "scale": {"domain": [0, max(limit * 1.5, highest * 1.05)], "nice": False, "padding": 7},
             "axis": {"title": x_title, "grid": False, "tickCount": 6},
         },
         "color": _nominal("adjustment", {**domain, "range": colours}, legend),

@@ -7,19 +7,29 @@ from typing import Any
 from tasks.report.blocks import Block, Content, Details, Figure, Run, Runs, Section, Table, runs
 from tasks.report.context import Context
 from tasks.report.model import Language, ReportInputs
-from tasks.report.sections import balance, closing, curves, data, design, estimates, finding, people
-from tasks.report.sections import question as asked
+from tasks.report.sections import (
+    balance,
+    closing,
+    curves,
+    data,
+    design,
+    estimates,
+    finding,
+    other,
+    people,
+    question,
+)
 
 SECTIONS: tuple[Callable[[Context], Section], ...] = (
     finding.section,
-    asked.section,
+    question.section,
     data.section,
     design.section,
     people.section,
     balance.section,
     curves.section,
     estimates.section,
-    estimates.other_section,
+    other.section,
     closing.diagnostics,
     closing.limits,
     closing.provenance,

@@ -27,6 +27,8 @@ _LOCATING = (
     "statistic_name",
 )
 
+_SIZES = frozenset({"n", "n_events", "person_time"})
+
 
 def locator(row: Record, column: str) -> str:
     """Name one number of the results: analysis/estimate?what=…&column=…."""
@@ -96,7 +98,8 @@ class Context:
 
     def number(self, row: Record, column: str, write: Write, tone: Tone = "") -> Run:
         """Return one number of a results row, written out, with its source row."""
-        return self.cell(row.get(column), row["status"], write, locator(row, column), tone)
+        status = "ok" if row["status"] == "not_estimable" and column in _SIZES else row["status"]
+        return self.cell(row.get(column), status, write, locator(row, column), tone)
 
     def cell(self, value: Any, status: str, write: Write, source: str, tone: Tone = "") -> Run:
         """Return a number with its source; withheld and not estimable are said, never 0."""

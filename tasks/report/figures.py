@@ -14,6 +14,7 @@ from tasks.report.model import ReportError
 VEGA_LITE = "6.4"
 FONT_PACKAGE = "manimgx_fonts_cjk"
 
+_EXPORT = "window.vegaEmbed = vegaEmbed;"
 _ID = re.compile(r"\b(clip|gradient)[-_]?(\d+)\b")
 _TEXT_WITHOUT_WEIGHT = re.compile(r"<text (?![^>]*font-weight)")
 
@@ -68,5 +69,5 @@ def stable_svg(svg: str, figure_id: str) -> str:
 @cache
 def vega_bundle() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script that may stand inside a page."""
-    script: str = vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    script: str = vl_convert.javascript_bundle(_EXPORT, vl_version=VEGA_LITE)
     return script.replace("</script", r"<\/script").replace("<!--", r"<\!--")

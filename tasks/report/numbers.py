@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-MINUS = "−"  # noqa: RUF001
+MINUS = "−"
 DASH = "–"
 
 

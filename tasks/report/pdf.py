@@ -1,8 +1,9 @@
 """The report in print: typst sets the same content; values enter as data, never as code."""
 
 import json
+import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import typst
 
@@ -11,16 +12,18 @@ from tasks.report.content import as_record
 from tasks.report.diagrams import TEMPLATES
 from tasks.report.figures import font_folder
 
-STANDARD = "a-2b"
+STANDARD: Final = "a-2b"
+
+_WIDTH = re.compile(r'<svg [^>]*?\bwidth="([0-9.]+)"')
 
 
 def pdf_document(content: Content) -> bytes:
     """Return the report as PDF/A; its date is the data cut-off."""
     year, month, day = (int(part) for part in content.date.split("-"))
     made: bytes = typst.compile(
-        TEMPLATES.joinpath("report.typ").read_bytes(),
-        root=TEMPLATES,
-        font_paths=[font_folder()],
+        str(TEMPLATES / "report.typ"),
+        root=str(TEMPLATES),
+        font_paths=[str(font_folder())],
         ignore_system_fonts=True,
         format="pdf",
         pdf_standards=STANDARD,
@@ -39,5 +42,14 @@ def printed(content: Content) -> dict[str, Any]:
             for block, source in zip(section["blocks"], drawn.blocks, strict=True)
             if not isinstance(source, Details)
         ]
-        section["blocks"] = [{k: v for k, v in block.items() if k != "chart"} for block in kept]
+        section["blocks"] = [_without_chart(block) for block in kept]
     return record
+
+
+def _without_chart(block: dict[str, Any]) -> dict[str, Any]:
+    """Drop the chart's data, and say how wide the picture is in pixels."""
+    kept = {key: value for key, value in block.items() if key != "chart"}
+    if kept["kind"] == "figure":
+        found = _WIDTH.search(kept["svg"])
+        kept["width"] = float(found[1]) if found else 720.0
+    return kept

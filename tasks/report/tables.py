@@ -4,9 +4,15 @@ import great_tables as gt
 import polars as pl
 from markupsafe import Markup, escape
 
-from tasks.report.blocks import Column, Run, Runs, Table, plain
+from tasks.report.blocks import LINE_BREAK, Column, Run, Runs, Table, plain
 
 HIGHLIGHT = "#eaf4fb"
+
+_FRAMES = {
+    "": Markup("<span{}>{}</span>"),
+    "strong": Markup("<strong{}>{}</strong>"),
+    "code": Markup("<code{}>{}</code>"),
+}
 
 
 def line_html(line: Runs) -> Markup:
@@ -16,14 +22,16 @@ def line_html(line: Runs) -> Markup:
 
 def run_html(run: Run) -> Markup:
     """Return one run; a number carries `data-row`, and its exact value when pointed at."""
+    if run.text == LINE_BREAK.text:
+        return Markup("<br>")
     classes = " ".join(name for name in ("num" if run.row else "", run.tone) if name)
     if not classes:
         return escape(run.text)
-    tag = {"strong": "strong", "code": "code"}.get(run.tone, "span")
+    frame = _FRAMES.get(run.tone, _FRAMES[""])
     exact = f" = {run.exact}" if run.exact else ""
     source = Markup(' data-row="{}" title="{}{}"').format(run.row, run.row, exact)
     attributes = Markup(' class="{}"').format(classes) + (source if run.row else Markup(""))
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(tag), attributes, run.text)
+    return frame.format(attributes, run.text)
 
 
 def table_html(table: Table) -> Markup:
@@ -35,9 +43,11 @@ def table_html(table: Table) -> Markup:
     frame = pl.DataFrame(cells, schema=dict.fromkeys(names, pl.String()))
     styled = gt.GT(frame, rowname_col="c0", id=table.id)
     styled = styled.tab_stubhead(label=table.columns[0].label)
-    styled = styled.cols_label({n: c.label for n, c in zip(names[1:], table.columns[1:], strict=True)})
+    styled = styled.cols_label(
+        {n: c.label for n, c in zip(names[1:], table.columns[1:], strict=True)}
+    )
     styled = _spanned(_aligned(styled, table.columns, names), table, names)
-    styled = styled.fmt(fns=lambda value: value)
+    styled = styled.fmt(fns=lambda value: value, columns=names)
     html = _marked(styled, table).as_raw_html()
     return _with_caption(html, table)
 

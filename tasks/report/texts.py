@@ -62,6 +62,11 @@ class Words:
                 parts.append(values[field])
         return runs(*parts)
 
+    def counted(self, key: str, n: int, row: str) -> Runs:
+        """Return a number with its noun, in the singular or the plural."""
+        form = "one" if n == 1 else "other"
+        return self.line(f"{key}.{form}", n=Run(str(n), row))
+
     def term(self, family: str, name: object) -> str:
         """Return the word for a coded value, or the code itself in plain letters."""
         both = all_texts().get(f"{family}.{name}")

@@ -16,7 +16,7 @@ from tasks.report.blocks import (
     runs,
 )
 from tasks.report.charts import love_chart
-from tasks.report.context import Context, place
+from tasks.report.context import Context, Write, place
 from tasks.report.figures import chart_svg
 from tasks.report.model import POPULATION_OF, Record
 
@@ -146,9 +146,9 @@ def _level(context: Context, record: Record | None, arm: str) -> Runs:
         return runs(numbers.DASH)
     source = f"balance/{record['covariate']}"
 
-    def number(column: str, write: object) -> Run:
+    def number(column: str, write: Write) -> Run:
         at = place(source, adjustment=record["adjustment"], column=column)
-        return context.cell(record[column], record["status"], write, at)  # type: ignore[arg-type]
+        return context.cell(record[column], record["status"], write, at)
 
     mean = f"{arm}_mean"
     if record["kind"] == "continuous":
@@ -181,7 +181,7 @@ def love_plot(context: Context, covariates: Covariates, limit: float) -> Figure:
     drawn = dict(list(covariates.items())[:DRAWN])
     named = [(name, words.term("adjustment", name)) for name in used]
     labels = [_label(context, next(iter(records.values()))) for records in drawn.values()]
-    points = _points(context, drawn, labels, dict(named))
+    points = _points(drawn, labels, dict(named))
     chart = love_chart(points, labels, named, words("balance.love_axis"), limit)
     key = "balance.love_note_hidden" if len(drawn) < len(covariates) else "balance.love_note"
     hidden = str(len(covariates) - len(drawn))
@@ -191,9 +191,7 @@ def love_plot(context: Context, covariates: Covariates, limit: float) -> Figure:
     return Figure("love_plot", words("balance.love_caption"), alt, svg, note, chart)
 
 
-def _points(
-    context: Context, drawn: Covariates, labels: list[str], named: dict[str, str]
-) -> list[Record]:
+def _points(drawn: Covariates, labels: list[str], named: dict[str, str]) -> list[Record]:
     out = []
     for position, records in enumerate(drawn.values()):
         for name, word in named.items():
@@ -208,7 +206,11 @@ def _points(
 def _worst(context: Context, covariates: Covariates, used: list[str]) -> str:
     said = []
     for name in used:
-        sizes = [abs(r[name]["smd"]) for r in covariates.values() if name in r and r[name]["smd"] is not None]
+        sizes = [
+            abs(r[name]["smd"])
+            for r in covariates.values()
+            if name in r and r[name]["smd"] is not None
+        ]
         if sizes:
             word = context.words.term("adjustment", name)
             said.append(f"{word} {numbers.decimals(max(sizes), 3)}")

@@ -15,12 +15,13 @@ from tasks.report.blocks import (
     Tone,
     runs,
 )
-from tasks.report.context import Context, Write
+from tasks.report.context import Context
 from tasks.report.model import POPULATION_OF, Record
 
 GATE_TONE: dict[str, Tone] = {"pass": "good", "miss": "bad", "not_evaluated": "warn"}
-DIAGNOSTICS = ("auc", "equipoise", "max_smd", "ess")
-IDENTITY = "run_id spec_hash content_hash snapshot_id data_cutoff code_hash lock_hash python".split()
+IDENTITY = (
+    "run_id spec_hash content_hash snapshot_id data_cutoff code_hash lock_hash python".split()
+)
 
 
 def diagnostics(context: Context) -> Section:
@@ -31,9 +32,7 @@ def diagnostics(context: Context) -> Section:
         blocks += [Paragraph(words.line("gates.intro")), _gate_table(context)]
     else:
         blocks.append(Paragraph(words.line("gates.none")))
-    measured = [row for name in DIAGNOSTICS for row in context.find(name)]
-    if measured:
-        blocks += [Heading(words("diagnostics.heading")), _diagnostic_table(context, measured)]
+    blocks += _propensity(context)
     tests = context.find("test")
     if tests:
         blocks += [Heading(words("tests.heading")), _test_table(context, tests)]
@@ -74,28 +73,47 @@ def _gate_number(value: float) -> str:
     return numbers.whole(value) if float(value).is_integer() else numbers.decimals(value, 3)
 
 
-def _diagnostic_table(context: Context, rows: list[Record]) -> Table:
+def _propensity(context: Context) -> list[Block]:
     words = context.words
+    scores = [
+        (words.term("diagnostic", name), context.with_interval(row, _three_places))
+        for name in ("auc", "equipoise")
+        for row in context.find(name)
+    ]
+    table = _population_table(context)
+    if not scores and table is None:
+        return []
+    blocks: list[Block] = [Heading(words("diagnostics.heading"))]
+    if scores:
+        blocks.append(Facts(tuple(scores)))
+    return [*blocks, table] if table is not None else blocks
+
+
+def _population_table(context: Context) -> Table | None:
+    """Return balance and effective sample size, one row a population."""
+    words = context.words
+    found = {row["population"] for row in context.find(("max_smd", "ess"))}
+    used = [name for name in POPULATION_OF.values() if name in found]
+    if not used:
+        return None
+    group = words("diagnostics.ess")
     columns = (
-        Column(words("diagnostics.col_name"), width=3),
         Column(words("diagnostics.col_population"), width=2),
-        Column(words("diagnostics.col_arm"), width=1.6),
-        Column(words("diagnostics.col_value"), "right", width=1.2),
+        Column(words("diagnostics.col_smd"), "right"),
+        *(Column(name, "right", group) for name in context.arms.values()),
     )
-    body = tuple(_diagnostic(context, row) for row in rows)
+    body = tuple(_population_row(context, name) for name in used)
     note = words.line("diagnostics.note")
     return Table("diagnostics_table", words("diagnostics.caption"), columns, body, note)
 
 
-def _diagnostic(context: Context, row: Record) -> tuple[Runs, ...]:
-    words = context.words
-    write: Write = _one_place if row["estimate_name"] == "ess" else _three_places
-    population = words.term("population", row["population"]) if row["population"] else numbers.DASH
+def _population_row(context: Context, population: str) -> tuple[Runs, ...]:
+    smd = context.first("max_smd", population=population)
+    sizes = [context.first("ess", population=population, arm=arm) for arm in context.arms]
     return (
-        runs(words.term("diagnostic", row["estimate_name"])),
-        runs(population),
-        runs(context.arm_name(row["arm"]) if row["arm"] else words("diagnostics.both_arms")),
-        context.with_interval(row, write),
+        runs(context.words.term("population", population)),
+        context.with_interval(smd, _three_places) if smd else runs(numbers.DASH),
+        *(context.with_interval(row, _one_place) if row else runs(numbers.DASH) for row in sizes),
     )
 
 
@@ -119,7 +137,9 @@ def _test_table(context: Context, rows: list[Record]) -> Table:
         Column(words("tests.col_estimate"), "right", width=2),
     )
     body = tuple(_test(context, row) for row in rows)
-    return Table("tests", words("tests.caption"), columns, body, words.line("tests.note"), small=True)
+    return Table(
+        "tests", words("tests.caption"), columns, body, words.line("tests.note"), small=True
+    )
 
 
 def _test(context: Context, row: Record) -> tuple[Runs, ...]:
@@ -158,10 +178,12 @@ def _found(context: Context) -> list[Runs]:
     checks = [check for q in context.inputs.quality for check in q["checks"]]
     failed = sum(check["status"] in {"fail", "error"} for check in checks)
     if failed:
-        out.append(words.line("limits.checks", n=Run(str(failed), "quality")))
+        n = words.counted("count.checks", failed, "quality")
+        out.append(words.line("limits.checks", checks=n))
     withheld = sum(row["status"] == "suppressed" for row in context.rows)
     if withheld:
-        out.append(words.line("limits.withheld", n=Run(numbers.whole(withheld), "results")))
+        n = words.counted("count.estimates", withheld, "results")
+        out.append(words.line("limits.withheld", estimates=n))
     missed = [gate for gate in context.inputs.gates if gate["verdict"] != "pass"]
     if missed:
         names = ", ".join(words.term("gate", gate["name"]) for gate in missed)
@@ -172,7 +194,7 @@ def _found(context: Context) -> list[Runs]:
 def provenance(context: Context) -> Section:
     """Return what is needed to make this report again, byte for byte."""
     words, known = context.words, context.inputs.provenance
-    facts = [
+    facts: list[tuple[str, Runs]] = [
         (words(f"provenance.{name}"), (Run(str(known[name]), f"provenance/{name}", "code"),))
         for name in IDENTITY
         if name in known
@@ -191,9 +213,3 @@ def provenance(context: Context) -> Section:
         Facts(tuple(facts)),
     )
     return Section("provenance", words("section.provenance"), blocks)
-
-
-def populations(context: Context) -> list[str]:
-    """Return the populations that the study analyses, crude first."""
-    used = {POPULATION_OF[a.adjustment] for a in context.spec.analyses}
-    return [name for name in POPULATION_OF.values() if name in used]

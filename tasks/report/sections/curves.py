@@ -1,13 +1,25 @@
 """Section 7: survival and cumulative incidence over time, with the numbers at risk."""
 
 from tasks.report import numbers
-from tasks.report.blocks import Block, Column, Details, Figure, Paragraph, Runs, Section, Table, runs
-from tasks.report.charts import CurveText, curve_chart
+from tasks.report.blocks import (
+    Block,
+    Column,
+    Details,
+    Figure,
+    Paragraph,
+    Runs,
+    Section,
+    Table,
+    plain,
+    runs,
+)
+from tasks.report.charts import CurveText, curve_chart, survival_domain
 from tasks.report.context import Context
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
 
 SHARE_PLACES = 1
+LEAST_GAP = 0.06
 KINDS = {"survival": "kaplan_meier", "cumulative_incidence": "cumulative_incidence"}
 
 
@@ -18,7 +30,8 @@ def section(context: Context) -> Section:
     for estimate, stem in KINDS.items():
         for index, analysis in enumerate(analyses(context, estimate)):
             figure_id = stem if index == 0 else f"{stem}_{analysis}"
-            blocks += _one(context, estimate, analysis, figure_id)
+            blocks.append(curve_figure(context, estimate, analysis, figure_id))
+            blocks += _numbers(context, estimate, analysis, is_first=index == 0)
     if not blocks:
         blocks.append(Paragraph(words.line("curves.none")))
     return Section("curves", words("section.curves"), tuple(blocks))
@@ -38,27 +51,48 @@ def analyses(context: Context, estimate: str) -> list[str]:
     return sorted(population, key=rank)
 
 
-def _one(context: Context, estimate: str, analysis: str, figure_id: str) -> list[Block]:
-    figure = curve_figure(context, estimate, analysis, figure_id)
+def _numbers(context: Context, estimate: str, analysis: str, *, is_first: bool) -> list[Block]:
+    """Return the table behind a figure; in the open only for the first of its kind."""
     table = curve_table(context, estimate, analysis)
     if not table.rows:
-        return [figure]
-    title = context.words("curves.open_table")
-    return [figure, Details(title, (table,)) if estimate == "survival" else table]
+        return []
+    return [table] if is_first else [Details(context.words("curves.open_table"), (table,))]
 
 
-def curve_figure(context: Context, estimate: str, analysis: str, figure_id: str) -> Figure:
-    """Draw the curves of one analysis."""
+def curve_figure(context: Context, estimate: str, analysis: str, figure_id: str) -> Block:
+    """Draw the curves of one analysis; say so when all of them are withheld."""
     words = context.words
-    curve = [_point(context, row) for row in context.find(estimate, analysis_id=analysis, term="curve")]
-    at_risk = [_risk(context, row) for row in context.find("n_at_risk", analysis_id=analysis, term="table")]
-    shown = [point for point in curve if point["estimate"] is not None]
-    chart = curve_chart(shown, at_risk, _text(context, estimate), floor_at_zero=estimate != "survival")
+    rows = context.find(estimate, analysis_id=analysis, term="curve")
+    shown = [_point(context, row) for row in rows if row["status"] == "ok"]
     population = _population(context, analysis)
     caption = words(f"curves.caption_{estimate}", population=population, **context.names)
+    if not shown:
+        return Paragraph(words.line("curves.all_withheld", caption=caption))
+    is_survival = estimate == "survival"
+    at_risk = _risk_points(context, analysis)
+    chart = curve_chart(shown, at_risk, _text(context, estimate), floor_at_zero=not is_survival)
     alt = words("curves.alt", caption=caption, ends=_ends(context, shown))
-    note = words.line(f"curves.note_{estimate}")
+    note = _note(context, estimate, shown, len(rows))
     return Figure(figure_id, caption, alt, chart_svg(chart, figure_id), note, chart)
+
+
+def _note(context: Context, estimate: str, shown: list[Record], n: int) -> Runs:
+    words = context.words
+    from_zero = estimate != "survival" or survival_domain(shown)[0] == 0
+    line = words.line("curves.note_full" if from_zero else "curves.note_cut")
+    hidden = n - len(shown)
+    return runs(line, words.line("curves.withheld_points", n=str(hidden)) if hidden else "")
+
+
+def _risk_points(context: Context, analysis: str) -> list[Record]:
+    """Return the numbers at risk for the figure: whole, and none so close as to touch."""
+    rows = context.find("n_at_risk", analysis_id=analysis, term="table")
+    days: list[float] = []
+    last = max((row["at"] for row in rows), default=0.0)
+    for day in sorted({row["at"] for row in rows}):
+        if not days or day - days[-1] >= last * LEAST_GAP:
+            days.append(day)
+    return [_risk(context, row) for row in rows if row["at"] in days]
 
 
 def _population(context: Context, analysis: str) -> str:
@@ -76,20 +110,19 @@ def _text(context: Context, estimate: str) -> CurveText:
 
 
 def _point(context: Context, row: Record) -> Record:
-    shown = row["status"] == "ok"
     return {
         "arm": context.arm_name(row["arm"]),
         "day": row["at"],
-        "estimate": row["estimate"] if shown else None,
-        "low": row["ci_low"] if shown else None,
-        "high": row["ci_high"] if shown else None,
-        "value_text": "".join(run.text for run in (context.number(row, "estimate", _share),)),
-        "interval_text": "".join(run.text for run in context.interval(row, _share)),
+        "estimate": row["estimate"],
+        "low": row["ci_low"],
+        "high": row["ci_high"],
+        "value_text": context.number(row, "estimate", _share).text,
+        "interval_text": plain(context.interval(row, _share)),
     }
 
 
 def _risk(context: Context, row: Record) -> Record:
-    label = context.number(row, "estimate", _risk_number).text
+    label = context.number(row, "estimate", numbers.whole).text
     return {"arm": context.arm_name(row["arm"]), "day": row["at"], "label": label}
 
 

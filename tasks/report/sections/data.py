@@ -41,8 +41,8 @@ def _summary(context: Context) -> Runs:
     sites = {delivery["site_id"] for delivery in inputs.deliveries}
     return context.words.line(
         "data.summary",
-        deliveries=Run(str(len(inputs.deliveries)), "deliveries"),
-        sites=Run(str(len(sites)), "deliveries"),
+        deliveries=context.words.counted("count.deliveries", len(inputs.deliveries), "deliveries"),
+        sites=context.words.counted("count.sites", len(sites), "deliveries"),
         cutoff=Run(inputs.document_date.isoformat(), "provenance/data_cutoff"),
         snapshot=Run(str(inputs.provenance.get("snapshot_id", "–")), "provenance/snapshot_id"),
     )
@@ -71,7 +71,7 @@ def _delivery(context: Context, record: Record, verdicts: dict[str, str]) -> tup
         runs(str(record["site_id"])),
         runs(kind),
         runs(words.term("data_class", record["data_class"])),
-        runs(str(record["data_cutoff"])),
+        (Run(str(record["data_cutoff"]), tone="date"),),
         runs(str(record.get("vocabulary_version") or numbers.DASH)),
         runs(words.term("delivery_status", record["status"])),
         (Run(words.term("verdict", verdict), tone=VERDICT_TONE.get(verdict, "")),),
@@ -151,7 +151,12 @@ def _failed_table(context: Context, failed: list[Record]) -> Table:
         Column(words("data.col_consequence"), width=1.3),
     )
     rows = tuple(
-        (_where(check), _reason(context, check), affected(context, check), _severity(context, check))
+        (
+            _where(check),
+            _reason(context, check),
+            affected(context, check),
+            _severity(context, check),
+        )
         for check in failed
     )
     return Table("failed_checks", words("data.failed"), columns, rows, small=True)
@@ -178,9 +183,7 @@ def affected(context: Context, check: Record) -> Runs:
         return context.cell(check[column], "ok", numbers.whole, place(source, column=column))
 
     share = check["n_unexpected"] / check["n_rows"]
-    line = context.words.line(
-        "data.affected", part=number("n_unexpected"), whole=number("n_rows")
-    )
+    line = context.words.line("data.affected", part=number("n_unexpected"), whole=number("n_rows"))
     percent = Run(numbers.percent(share), place(source, column="share"), exact=repr(share))
     return runs(line, " (", percent, ")")
 

@@ -1,28 +1,14 @@
-"""Sections 8 and 9: every estimate with its interval, its size and how it was made."""
+"""Section 8: every hazard ratio with its interval, its size and how it was made."""
 
 from tasks.report import numbers
 from tasks.report.blocks import Block, Column, Figure, Paragraph, Run, Runs, Section, Table, runs
 from tasks.report.charts import ForestText, forest_chart
-from tasks.report.context import Context, Write
+from tasks.report.context import Context
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
 
 HAZARDS = ("hazard_ratio", "subdistribution_hazard_ratio")
 ROLE_ORDER = ("primary", "replication", "sensitivity", "secondary", "exploratory")
-OTHER = (
-    "rmst",
-    "rmst_difference",
-    "rmst_ratio",
-    "median_survival",
-    "risk",
-    "risk_difference",
-    "risk_ratio",
-    "incidence_rate",
-    "rate_difference",
-    "rate_ratio",
-)
-SHARES = {"risk", "risk_difference", "cumulative_incidence", "survival"}
-THREE_PLACES = {"rmst_difference", "rmst"}
 
 
 def section(context: Context) -> Section:
@@ -41,12 +27,12 @@ def section(context: Context) -> Section:
 
 def hazard_rows(context: Context) -> list[Record]:
     """Return all hazard ratios, the primary first."""
-    order = [a.id for a in context.spec.analyses]
+    named = {a.id: (place, a.std_error) for place, a in enumerate(context.spec.analyses)}
 
-    def rank(row: Record) -> tuple[int, int, str]:
-        name = row["analysis_id"]
-        place = order.index(name) if name in order else len(order)
-        return ROLE_ORDER.index(row["role"]), place, row["se_method"] or ""
+    def rank(row: Record) -> tuple[int, int, bool, str]:
+        place, std_error = named.get(row["analysis_id"], (len(named), None))
+        method = row["se_method"] or ""
+        return ROLE_ORDER.index(row["role"]), place, method != std_error, method
 
     found = [row for row in context.find(HAZARDS) if row["role"] in ROLE_ORDER]
     return sorted(found, key=rank)
@@ -118,68 +104,3 @@ def _forest_point(context: Context, row: Record) -> Record:
         "is_primary": row["role"] == "primary",
         "row": row["analysis_id"],
     }
-
-
-def other_section(context: Context) -> Section:
-    """Return restricted means, risks and rates of both arms, and what differs between them."""
-    words = context.words
-    rows = [row for name in OTHER for row in context.find(name) if row["role"] in ROLE_ORDER]
-    rows.sort(key=lambda row: _other_rank(context, row))
-    blocks: list[Block] = [Paragraph(words.line("other.intro"))]
-    if rows:
-        blocks.append(_other_table(context, rows))
-    else:
-        blocks = [Paragraph(words.line("other.none"))]
-    return Section("other-estimates", words("section.other"), tuple(blocks))
-
-
-def _other_rank(context: Context, row: Record) -> tuple[int, str, int, int]:
-    order = [a.id for a in context.spec.analyses]
-    name = row["analysis_id"]
-    arms = list(context.arms)
-    place = order.index(name) if name in order else len(order)
-    arm = arms.index(row["arm"]) if row["arm"] in arms else len(arms)
-    return place, name, OTHER.index(row["estimate_name"]), arm
-
-
-def _other_table(context: Context, rows: list[Record]) -> Table:
-    words = context.words
-    labels = "measure arm population at value n events p".split()
-    widths = (2.1, 1.6, 1.5, 0.9, 2.3, 0.8, 0.75, 0.8)
-    right = {"value", "n", "events", "p"}
-    columns = tuple(
-        Column(words(f"other.col_{name}"), "right" if name in right else "left", width=width)
-        for name, width in zip(labels, widths, strict=True)
-    )
-    body = tuple(_other_row(context, row) for row in rows)
-    note = words.line("other.note", **context.names)
-    return Table("other_estimates", words("other.caption"), columns, body, note, small=True)
-
-
-def _other_row(context: Context, row: Record) -> tuple[Runs, ...]:
-    words = context.words
-    unit = f" ({words.term('unit', row['unit'])})" if row["unit"] and not _is_share(row) else ""
-    at = words("other.day", day=numbers.days(row["at"])) if row["at"] is not None else numbers.DASH
-    has_p = row["p_value"] is not None and row["ci_low"] is not None
-    return (
-        runs(words.term("estimate", row["estimate_name"]), unit),
-        runs(context.arm_name(row["arm"]) if row["arm"] else words("other.contrast", **context.names)),
-        runs(words.term("population", row["population"])),
-        runs(at),
-        context.with_interval(row, writer(row)),
-        (context.number(row, "n", numbers.whole),),
-        (context.number(row, "n_events", numbers.whole),),
-        (context.number(row, "p_value", numbers.p_value),) if has_p else runs(numbers.DASH),
-    )
-
-
-def _is_share(row: Record) -> bool:
-    return row["estimate_name"] in SHARES
-
-
-def writer(row: Record) -> Write:
-    """Return how an estimate of this kind is written."""
-    if _is_share(row):
-        return numbers.percent
-    places = 3 if row["estimate_name"] in THREE_PLACES else 2
-    return lambda value: numbers.decimals(value, places)

@@ -61,7 +61,7 @@ def risk_window(context: Context) -> str:
 
 def offset(days: int) -> str:
     """Write a number of days with its sign; none for 0."""
-    return "" if days == 0 else f" + {days}" if days > 0 else f" − {-days}"  # noqa: RUF001
+    return "" if days == 0 else f" + {days}" if days > 0 else f" − {-days}"
 
 
 def _named(context: Context, code_list: str, position: int) -> Runs:
@@ -88,5 +88,8 @@ def facts(context: Context) -> tuple[tuple[str, Runs], ...]:
 def _primary(context: Context) -> str:
     primary = [a for a in context.spec.analyses if a.role == "primary"]
     words = context.words
-    named = [f"{words.term('method', a.method)} · {words.term('adjustment', a.adjustment)}" for a in primary]
+    named = [
+        f"{words.term('method', a.method)} · {words.term('adjustment', a.adjustment)}"
+        for a in primary
+    ]
     return "; ".join(named) or words("question.no_primary")

@@ -1,6 +1,7 @@
 """Who is let in, who is not, and at which rule. GiBleed has nobody who fails most of these."""
 
 import pytest
+
 from tests.sql.cohort.world import build
 from tests.tables import rows_of
 

@@ -1,9 +1,8 @@
 """Which conditions become covariates."""
 
+from tasks.core.sql import build_table
 from tests.sql.cohort.world import build
 from tests.tables import rows_of
-
-from tasks.core.sql import build_table
 
 PARAMS = {
     "window_start_days": -365,

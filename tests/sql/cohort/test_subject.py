@@ -1,6 +1,7 @@
 """How long each person is followed, and what ended it. Both the first and the last day count."""
 
 import pytest
+
 from tests.sql.cohort.world import build
 from tests.tables import rows_of
 

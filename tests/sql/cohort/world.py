@@ -1,8 +1,7 @@
 """A small world for the cohort queries: a drawing of drug eras, periods, conditions and deaths."""
 
-from tests.tables import given
-
 from tasks.core.sql import build_table
+from tests.tables import given
 
 PARAMS = {
     "code_list_ids": ["new", "old", "bleed"],

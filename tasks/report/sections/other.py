@@ -1,0 +1,130 @@
+"""Section 9: the same comparison as restricted means, risks and rates, arm beside arm."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tasks.report import numbers
+from tasks.report.blocks import LINE_BREAK, Block, Column, Paragraph, Runs, Section, Table, runs
+from tasks.report.context import Context, Write
+from tasks.report.model import Record
+from tasks.report.sections.estimates import ROLE_ORDER
+
+SHARES = {"risk", "risk_difference", "cumulative_incidence", "survival"}
+THREE_PLACES = {"rmst", "rmst_difference", "rmst_ratio"}
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Estimates that stand in one line: of each arm, and what compares the arms."""
+
+    arm: tuple[str, ...]
+    difference: str
+    ratio: str
+
+
+FAMILIES = (
+    Family(("rmst",), "rmst_difference", "rmst_ratio"),
+    Family(("risk", "cumulative_incidence"), "risk_difference", "risk_ratio"),
+    Family(("incidence_rate",), "rate_difference", "rate_ratio"),
+    Family(("median_survival",), "", ""),
+)
+
+
+def section(context: Context) -> Section:
+    """Return one line an analysis and kind of estimate."""
+    words = context.words
+    rows = tuple(
+        _line(context, family, key, found)
+        for family in FAMILIES
+        for key, found in _analyses(context, family).items()
+    )
+    blocks: list[Block] = [Paragraph(words.line("other.none"))]
+    if rows:
+        note = words.line("other.note", **context.names)
+        table = Table(
+            "other_estimates", words("other.caption"), _columns(context), rows, note, small=True
+        )
+        blocks = [Paragraph(words.line("other.intro")), table]
+    return Section("other-estimates", words("section.other"), tuple(blocks))
+
+
+def _columns(context: Context) -> tuple[Column, ...]:
+    words = context.words
+    return (
+        Column(words("other.col_measure"), width=2.0),
+        Column(words("other.col_population"), width=1.1),
+        *(Column(name, "right", words("other.arms"), 1.7) for name in context.arms.values()),
+        Column(
+            words("other.col_difference"), "right", words("other.contrast", **context.names), 1.9
+        ),
+        Column(words("other.col_ratio"), "right", words("other.contrast", **context.names), 1.5),
+    )
+
+
+Key = tuple[int, str, float | None]
+
+
+def _analyses(context: Context, family: Family) -> dict[Key, list[Record]]:
+    """Return the rows of a family by analysis and day, in the order of the study."""
+    order = {a.id: place for place, a in enumerate(context.spec.analyses)}
+    contrasts = [name for name in (family.difference, family.ratio) if name]
+    days = (
+        {(row["analysis_id"], row["at"]) for row in context.find(contrasts)} if contrasts else set()
+    )
+    out: dict[Key, list[Record]] = {}
+    for row in context.find((*family.arm, *contrasts)):
+        at = (row["analysis_id"], row["at"])
+        is_curve = row["term"] == "curve" or (row["term"] == "table" and at not in days)
+        if row["role"] in ROLE_ORDER and not is_curve:
+            key = (order.get(row["analysis_id"], len(order)), *at)
+            out.setdefault(key, []).append(row)
+    return dict(sorted(out.items(), key=lambda item: (item[0][:2], item[0][2] or 0.0)))
+
+
+def _line(context: Context, family: Family, key: Key, found: list[Record]) -> tuple[Runs, ...]:
+    words, first = context.words, found[0]
+    arms = [_pick(found, family.arm, arm) for arm in context.arms]
+    name = words.term(
+        "estimate", next((row["estimate_name"] for row in arms if row), family.arm[0])
+    )
+    details = [words("other.day", day=numbers.days(key[2]))] if key[2] is not None else []
+    unit = next((row["unit"] for row in (*arms, first) if row and row["unit"]), None)
+    if unit and not SHARES & set(family.arm):
+        details.append(words.term("unit", unit))
+    return (
+        runs(name, LINE_BREAK if details else "", " · ".join(details)),
+        runs(words.term("population", first["population"])),
+        *(_estimate(context, row) for row in arms),
+        _estimate(context, _pick(found, (family.difference,), None)),
+        _estimate(context, _pick(found, (family.ratio,), None)),
+    )
+
+
+def _pick(found: list[Record], names: Iterable[str], arm: str | None) -> Record | None:
+    for name in names:
+        for row in found:
+            if row["estimate_name"] == name and (arm is None or row["arm"] == arm):
+                return row
+    return None
+
+
+def _estimate(context: Context, row: Record | None) -> Runs:
+    """Return an estimate with its interval, and a p-value beneath it where there is one."""
+    if row is None:
+        return runs(numbers.DASH)
+    line = context.with_interval(row, writer(row))
+    if row["p_value"] is None or row["ci_low"] is None or row["status"] != "ok":
+        return line
+    p = context.number(row, "p_value", numbers.p_value)
+    sign = "p " if p.text[0] in "<>" else "p = "
+    return runs(line, LINE_BREAK, sign, p)
+
+
+def writer(row: Record) -> Write:
+    """Return how an estimate of this kind is written."""
+    if row["estimate_name"] in SHARES:
+        return numbers.percent
+    if row["estimate_name"] in THREE_PLACES:
+        return lambda value: numbers.decimals(value, 3)
+    large = abs(row["estimate"] or 0.0) >= 100
+    return lambda value: numbers.decimals(value, 1 if large else 2)
