@@ -306,13 +306,16 @@ def show_delivery(outcome: Any) -> None:
 
 
 def _in_brief(findings: Sequence[Any]) -> list[str]:
-    """One line for each code and file: its first finding, and how many more there are."""
-    groups: dict[tuple[str, str | None], list[str]] = {}
+    """One line for each code and file: where many rows are named, the line that counts them."""
+    groups: dict[object, list[Any]] = {}
     for finding in findings:
-        groups.setdefault((finding.code, finding.file), []).append(finding.message)
+        groups.setdefault((finding.code, finding.file) if finding.file else finding, []).append(
+            finding
+        )
     return [
-        lines[0] if len(lines) == 1 else f"{lines[0]} [and {len(lines) - 1} more like it: --json]"
-        for lines in groups.values()
+        next((f.message for f in group if len(group) > 1 and f.line is None), None)
+        or group[0].message + (f" [and {len(group) - 1} more rows]" if len(group) > 1 else "")
+        for group in groups.values()
     ]
 
 
@@ -322,7 +325,7 @@ def show_run(outcome: Any) -> None:
     out.print(f"Study {outcome.study_id}: {outcome.status}{known}, run {outcome.run_id}")
     for gate in outcome.gates:
         out.print(
-            f"  gate {gate['name']}: {gate['verdict']} "
+            f"  gate {gate['name']} ({gate['adjustment']}): {gate['verdict']} "
             f"(value {_number(gate['value'])}, threshold {_number(gate['threshold'])})"
         )
     if outcome.status == "published":

@@ -176,7 +176,7 @@ def _attach(
     else:
         load_extensions(con, "postgres_scanner", "ducklake")
         catalogue = f"ducklake:{site.catalogue_url}"
-    options = [f"data_path {quoted(f'{home.lake}/data/')}"]
+    options = [f"data_path {quoted(f'{home.lake}/data/')}", "override_data_path true"]
     options += ["data_inlining_row_limit 0"] if write else ["read_only"]
     options += [f"snapshot_version {snapshot:d}"] if snapshot is not None else []
     try:

@@ -34,11 +34,15 @@ EXPECTED = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the texts of one file are to be understood."""
+    """How the texts of one file are to be understood.
+
+    `check_control`: there may be control characters. `padded`: there may be blanks around values.
+    """
 
     date_format: str
     timezone: str
     check_control: bool
+    padded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

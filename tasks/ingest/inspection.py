@@ -47,6 +47,7 @@ class Inspected:
     skip_lines: int = 0
     physical: tuple[str, ...] | None = None
     has_control: bool = False
+    padded: bool = True
 
     @property
     def outcome(self) -> FileOutcome:
@@ -137,7 +138,14 @@ def _text(manifest: Manifest, file: Listed) -> Inspected:
         return Inspected(file, refused.findings, max(0, records - (not headless)))
     findings = (*remarks, *_counted(manifest, file, rows))
     return Inspected(
-        file, findings, rows, binding, text, skip_lines, has_control=scanned.has_control
+        listed=file,
+        findings=findings,
+        rows=rows,
+        binding=binding,
+        text=text,
+        skip_lines=skip_lines,
+        has_control=scanned.has_control,
+        padded=scanned.padded,
     )
 
 

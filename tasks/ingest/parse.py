@@ -6,7 +6,7 @@ delivery, with `_fault` ('CODE/column', empty when good) and `_warned` ('CODE/co
 
 # ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ from tasks.ingest.reading import TextFile, byte_stream
 from tasks.ingest.rules import finding
 
 _BLOCKS = (1 << 23, 1 << 26, 1 << 29)
-_SPACES = "E' \\t\\r\\n\\v\\f'"
-_DATE_PAIRS = ("_start_date", "_end_date")
+_BLANKS = "E' \\t\\r\\n\\v\\f'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +100,25 @@ def select_typed(
     """
     fields = [_field(table, name, place, physical) for name, place in binding.fields.items()]
     casts = {field.column.name: _cast(field, reading) for field in fields}
-    raw = ", ".join(f"{_trimmed(field)} as {_v(field)}" for field in fields)
-    repeated = "false" if physical else _header_again(binding)
+    raw = ", ".join(f"{_trimmed(field, reading)} as {_v(field)}" for field in fields)
     typed = ", ".join(f"{casts[field.column.name].value} as {_t(field)}" for field in fields)
-    codes = ", ".join(f"{_code(field, casts)} as {_f(field)}" for field in fields)
+    codes = ", ".join(
+        f"case when _suspect then {_code(field, casts)} end as {_f(field)}" for field in fields
+    )
     values = ", ".join(
         f"{_value(field, casts)} as {identifier(field.column.name)}" for field in fields
     )
+    header = "false" if physical else _header_again(binding, fields)
     return f"""
-        with raw as (select {raw}, {repeated} as _header from src),
+        with raw as (select {raw} from src),
         typed as (select *, {typed} from raw),
-        judged as (select *, {codes} from typed)
-        select {values}, {_fault(fields)} as _fault, {_warned(fields)} as _warned from judged
+        sifted as (select *, {_suspect(fields, casts)} as _suspect from typed),
+        judged as (select *, {codes} from sifted)
+        select
+            {values},
+            case when _suspect then {_fault(fields, header)} end as _fault,
+            case when _suspect then {_warned(fields)} end as _warned,
+        from judged
     """
 
 
@@ -122,7 +128,7 @@ def select_verbatim(binding: Binding, physical: Sequence[str] | None = None) -> 
         f"{f'f{place}' if physical else _empty_is_null(place)} as {identifier(name)}"
         for name, place in binding.fields.items()
     ]
-    repeated = "false" if physical else _header_again(binding)
+    repeated = "false" if physical else _header_verbatim(binding)
     fault = f"case when {repeated} then 'E_HEADER_REPEATED/' end"
     return f"select {', '.join(values)}, {fault} as _fault, null::varchar as _warned from src"
 
@@ -181,11 +187,14 @@ def _f(field: _Field) -> str:
     return identifier(f"{field.column.name}__f")
 
 
-def _trimmed(field: _Field) -> str:
+def _trimmed(field: _Field, reading: Reading) -> str:
+    """The value without blanks around it; text keeps its tabs and line ends."""
     if field.native:
         return field.source
-    spaces = "' '" if field.column.type == "VARCHAR" else _SPACES
-    return f"nullif(trim({field.source}::varchar, {spaces}), '')"
+    text = f"{field.source}::varchar"
+    if reading.padded:
+        text = f"trim({text})" if field.column.type == "VARCHAR" else f"trim({text}, {_BLANKS})"
+    return f"nullif({text}, '')"
 
 
 def _cast(field: _Field, reading: Reading) -> Cast:
@@ -203,48 +212,74 @@ def _code(field: _Field, casts: dict[str, Cast]) -> str:
     return f"case when {_v(field)} is null then 'E_REQUIRED_NULL' else {code} end"
 
 
+def _suspect(fields: Sequence[_Field], casts: dict[str, Cast]) -> str:
+    """Whether a row needs a closer look: cheap to say for all rows, and false for nearly all."""
+    tests: list[str] = []
+    for field in fields:
+        if field.column.type != "VARCHAR":
+            tests.append(f"({_v(field)} is null) <> ({_t(field)} is null)")
+        elif code := casts[field.column.name].code:
+            tests.append(f"({code}) is not null")
+        if field.required:
+            tests.append(f"{_v(field)} is null")
+    tests += [f"coalesce({_t(end)} < {_t(start)}, false)" for start, end in _date_pairs(fields)]
+    return f"({' or '.join(tests)})"
+
+
 def _value(field: _Field, casts: dict[str, Cast]) -> str:
     if field.column.type == "VARCHAR":
         return _t(field)
     tolerated = casts[field.column.name].tolerated
-    return (
-        f"case when {_t(field)} is null and {_f(field)} is not null then {tolerated} "
-        f"else {_t(field)} end"
-    )
+    return f"case when starts_with({_f(field)}, 'W') then {tolerated} else {_t(field)} end"
 
 
-def _fault(fields: Sequence[_Field]) -> str:
+def _fault(fields: Sequence[_Field], header: str) -> str:
     """First code in the order of the model; then pairs of dates that run backwards."""
     coded = [
         f"case when starts_with({_f(field)}, 'E') then {_f(field)} || '/{field.column.name}' end"
         for field in fields
     ]
-    first = f"coalesce({', '.join([*coded, *_backwards(fields)])}, null::varchar)"
-    return f"case when _header then 'E_HEADER_REPEATED/' else {first} end"
+    coded += [
+        f"case when {_t(end)} < {_t(start)} then 'E_END_BEFORE_START/{end.column.name}' end"
+        for start, end in _date_pairs(fields)
+    ]
+    first = f"coalesce({', '.join(coded)}, null::varchar)"
+    return f"case when {header} then 'E_HEADER_REPEATED/' else {first} end"
 
 
 def _warned(fields: Sequence[_Field]) -> str:
     notes = [
         f"case when starts_with({_f(field)}, 'W') then {_f(field)} || '/{field.column.name}' end"
         for field in fields
-        if field.column.type != "VARCHAR"
     ]
-    return f"nullif(concat_ws(' ', {', '.join(notes)}), '')" if notes else "null::varchar"
+    return f"nullif(concat_ws(' ', {', '.join(notes)}), '')"
 
 
-def _backwards(fields: Sequence[_Field]) -> Iterable[str]:
+def _date_pairs(fields: Sequence[_Field]) -> Iterator[tuple[_Field, _Field]]:
+    """Pairs of dates of which the second must not come before the first."""
     named = {field.column.name: field for field in fields if field.column.type == "DATE"}
     for name, end in named.items():
-        first = name.replace("_end_date", "_start_date")
-        start = named.get(first) or named.get(name.replace("_end_date", "_date"))
-        if name.endswith("_end_date") and start:
-            yield f"case when {_t(end)} < {_t(start)} then 'E_END_BEFORE_START/{name}' end"
+        if name.endswith("_end_date"):
+            starts = (name.replace("_end_date", "_start_date"), name.replace("_end_date", "_date"))
+            for start in starts:
+                if start in named:
+                    yield named[start], end
 
 
-def _header_again(binding: Binding) -> str:
+def _header_again(binding: Binding, fields: Sequence[_Field]) -> str:
     """A row that says what the header says, in every loaded column."""
     tests = [
-        f"lower(trim(f{place})) = {quoted(binding.header[place].strip().lower())}"
-        for place in binding.fields.values()
+        f"lower({_v(field)}) = {quoted(_heading(binding, int(field.source[1:])))}"
+        for field in fields
     ]
     return f"({' and '.join(tests)})"
+
+
+def _header_verbatim(binding: Binding) -> str:
+    places = list(binding.fields.values())
+    tests = [f"lower(trim(f{place})) = {quoted(_heading(binding, place))}" for place in places]
+    return f"(case when {tests[0]} then {' and '.join(tests)} else false end)"
+
+
+def _heading(binding: Binding, place: int) -> str:
+    return binding.header[place].strip().lower()

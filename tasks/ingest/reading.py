@@ -25,7 +25,8 @@ RATIO_FLOOR = 1 << 20
 _UTF8 = {"utf-8", "utf-8-sig"}
 _BOMS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 _QUOTE, _NEWLINE = 34, 10
-_CONTROL = np.array([(byte < 32 and byte not in b"\t\n\r") or byte == 127 for byte in range(256)])
+_BLANKS = b" \t\v\f"
+_BLANK, _EDGE, _CONTROL = 1, 2, 4
 
 csv.field_size_limit(1 << 30)
 
@@ -47,11 +48,16 @@ class TextFile:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a count of the bytes tells: records with the header, and whether to trust the quotes."""
+    """What a count of the bytes tells.
+
+    `records` counts the header too. `plain_quotes`: every quote stands where RFC 4180 has it, so
+    the count is sure. `padded`: some field has blanks at its edge. `has_control`: there are
+    control characters.
+    """
 
     records: int
     plain_quotes: bool
-    has_quotes: bool
+    padded: bool
     has_control: bool
 
 
@@ -168,10 +174,10 @@ class _Counter:
     """Counts records chunk by chunk; knows the byte before and whether it is inside quotes."""
 
     def __init__(self, delimiter: int) -> None:
-        self._ends = np.array([delimiter, _NEWLINE, _QUOTE], np.uint8)
+        self._kinds = _kinds(delimiter)
         self._before, self._inside, self._held = _NEWLINE, False, b""
         self._records = 0
-        self._plain, self._quotes, self._control = True, False, False
+        self._plain, self._padded, self._control = True, False, False
 
     def whole_line_ends(self, chunk: bytes) -> Iterator[bytes]:
         """Yield `chunk` with every kind of line end as one newline, never cutting one in two."""
@@ -189,8 +195,18 @@ class _Counter:
         if self._inside or b'"' in chunk:
             ends &= ~self._inside_quotes(here, before)
         self._records += int(np.count_nonzero(ends))
-        self._control = self._control or bool(_CONTROL[here].any())
+        self._look(here)
         self._before = int(here[-1])
+
+    def _look(self, here: NDArray[np.uint8]) -> None:
+        """Note control characters, and blanks at the edge of a field."""
+        kinds = self._kinds[here]
+        self._control = self._control or bool((kinds & _CONTROL).any())
+        if not self._padded:
+            beside = kinds[1:] | kinds[:-1]
+            first = int(self._kinds[self._before] | kinds[0])
+            both = _BLANK | _EDGE
+            self._padded = first & both == both or bool((beside & both == both).any())
 
     def _inside_quotes(
         self, here: NDArray[np.uint8], before: NDArray[np.uint8]
@@ -199,17 +215,28 @@ class _Counter:
         quote = here == _QUOTE
         inside = (np.cumsum(quote, dtype=np.uint8) & 1).astype(bool) ^ self._inside
         inside_before = np.concatenate((np.array([self._inside]), inside[:-1]))
-        opens_late = quote & inside & ~np.isin(before, self._ends)
-        goes_on = (before == _QUOTE) & ~inside_before & ~np.isin(here, self._ends)
+        opens_late = quote & inside & (self._kinds[before] & _EDGE == 0)
+        goes_on = (before == _QUOTE) & ~inside_before & (self._kinds[here] & _EDGE == 0)
         self._plain = self._plain and not bool((opens_late | goes_on).any())
-        self._quotes, self._inside = True, bool(inside[-1])
+        self._inside = bool(inside[-1])
         return inside
 
     def result(self) -> Scan:
         """Return the counts; a last line without its end counts."""
         last = self._before != _NEWLINE
         plain = self._plain and not self._inside
-        return Scan(self._records + last, plain, self._quotes, self._control)
+        padded = self._padded or (last and self._before in _BLANKS)
+        return Scan(self._records + last, plain, padded, self._control)
+
+
+def _kinds(delimiter: int) -> NDArray[np.uint8]:
+    """Return for each byte whether it is a blank, an edge of a field, or a control character."""
+    kinds = np.zeros(256, np.uint8)
+    kinds[[byte for byte in range(32) if byte not in b"\t\n\r"]] = _CONTROL
+    kinds[127] = _CONTROL
+    kinds[list(_BLANKS)] |= _BLANK
+    kinds[[delimiter, _NEWLINE, _QUOTE]] = _EDGE
+    return kinds
 
 
 def _raw_chunks(file: TextFile) -> Iterator[bytes]:

@@ -164,8 +164,9 @@ class _Stage:
     def _rows(self, item: Inspected) -> StagedFile | Inspected:
         if item.binding is None:
             return item
-        model = model_of(self.manifest, item.listed.table)
-        reading = Reading(self.manifest.date_format, self.manifest.timezone, item.has_control)
+        manifest = self.manifest
+        model = model_of(manifest, item.listed.table)
+        reading = Reading(manifest.date_format, manifest.timezone, item.has_control, item.padded)
         try:
             return stage_rows(self.con, self.work, item, model, reading)
         except FileRefusedError as refused:

@@ -40,6 +40,7 @@ def config(font: str) -> Spec:
     return {
         "font": font,
         "background": None,
+        "padding": {"left": 8, "top": 6, "right": 20, "bottom": 6},
         "view": {"stroke": None},
         "axis": {
             "labelColor": SOFT,
@@ -52,6 +53,7 @@ def config(font: str) -> Spec:
             "domainColor": RULE,
             "tickColor": RULE,
             "labelPadding": 5,
+            "labelFlush": False,
         },
         "legend": {
             "labelFontSize": 12,
@@ -365,7 +367,7 @@ def love_chart(
     }
     return {
         "width": WIDTH - 270,
-        "height": {"step": 20},
+        "height": {"step": 17},
         "data": {"values": [dict(point) for point in points]},
         "encoding": {"y": {**_position(), "scale": {"domain": list(range(len(labels)))}}},
         "layer": [

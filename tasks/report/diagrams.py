@@ -78,14 +78,14 @@ def design_svg(windows: list[Window], labels: dict[str, str]) -> str:
                 "look": window.look,
                 "left": left,
                 "right": right,
-                "top": 92 + 46 * index,
+                "top": 92 + 40 * index,
                 "name": wrapped(window.name, 12.5, name_width - 8),
                 "detail": detail,
-                "points": _arrow(left, right, 92 + 46 * index, window),
+                "points": _arrow(left, right, 92 + 40 * index, window),
             }
         )
     template = environment().get_template("design.svg.jinja")
-    height = 92 + 46 * len(windows) + 44
+    height = 92 + 40 * len(windows) + 40
     return template.render(
         bars=bars, labels=labels, middle=middle, half=half, height=height, font=STATIC_FONT
     )
@@ -106,9 +106,9 @@ def attrition_svg(arms: tuple[str, str], steps: list[Step], labels: dict[str, st
     placed, top = [], 58.0
     for index, step in enumerate(steps):
         lines = wrapped(step.label, 12.5, 236)
-        room = 0.0 if index == 0 else max(46.0, 17.0 * len(lines) + 18)
+        room = 0.0 if index == 0 else max(40.0, 17.0 * len(lines) + 16)
         placed.append({"step": step, "lines": lines, "top": top + room, "room": room})
-        top += room + 36
+        top += room + 34
     template = environment().get_template("attrition.svg.jinja")
     return template.render(
         arms=[wrapped(arm, 14, 200) for arm in arms],

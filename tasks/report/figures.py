@@ -16,6 +16,7 @@ FONT_PACKAGE = "manimgx_fonts_cjk"
 
 _EXPORT = "window.vegaEmbed = vegaEmbed;"
 _ID = re.compile(r"\b(clip|gradient)[-_]?(\d+)\b")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TEXT_WITHOUT_WEIGHT = re.compile(r"<text (?![^>]*font-weight)")
 
 
@@ -57,6 +58,7 @@ def stable_svg(svg: str, figure_id: str) -> str:
     A variable font starts at its thinnest: typst draws plain SVG text thin unless told a weight.
     """
     names: dict[str, str] = {}
+    svg = _UNPRINTABLE.sub("", svg)
 
     def rename(match: re.Match[str]) -> str:
         return names.setdefault(match[0], f"{figure_id}-{match[1]}-{len(names)}")

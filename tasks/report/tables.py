@@ -1,5 +1,7 @@
 """Lines and tables as HTML: everything escaped, every number with the row it comes from."""
 
+import re
+
 import great_tables as gt
 import polars as pl
 from markupsafe import Markup, escape
@@ -31,7 +33,12 @@ def run_html(run: Run) -> Markup:
     exact = f" = {run.exact}" if run.exact else ""
     source = Markup(' data-row="{}" title="{}{}"').format(run.row, run.row, exact)
     attributes = Markup(' class="{}"').format(classes) + (source if run.row else Markup(""))
-    return frame.format(attributes, run.text)
+    return frame.format(attributes, _breakable(run.text) if run.tone == "code" else run.text)
+
+
+def _breakable(code: str) -> Markup:
+    """Let a long name break after its underscores and dots, and nowhere else."""
+    return Markup(re.sub(r"([_.])(?=.)", r"\1<wbr>", str(escape(code))))  # noqa: S704
 
 
 def table_html(table: Table) -> Markup:

@@ -20,7 +20,7 @@ from tasks.report.context import Context, Write, place
 from tasks.report.figures import chart_svg
 from tasks.report.model import POPULATION_OF, Record
 
-SHOWN, DRAWN = 15, 30
+SHOWN, DRAWN = 15, 25
 DEFAULT_LIMIT = 0.1
 
 Covariates = dict[str, dict[str, Record]]

@@ -56,7 +56,7 @@ def _gate(context: Context, gate: Record) -> tuple[Runs, ...]:
     words, name = context.words, str(gate["name"])
     verdict = str(gate["verdict"])
     is_floor = name != "max_smd"
-    threshold = f"{'≥' if is_floor else '≤'} {_gate_number(gate['threshold'])}"
+    threshold = f"{'≥' if is_floor else '≤'} {gate['threshold']:g}"
     value = Run(numbers.DASH, f"gates/{name}", "muted")
     if gate["value"] is not None:
         value = Run(_gate_number(gate["value"]), f"gates/{name}", exact=repr(gate["value"]))

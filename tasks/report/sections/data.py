@@ -145,7 +145,7 @@ def _counts(context: Context, records: list[Record]) -> Runs:
 def _failed_table(context: Context, failed: list[Record]) -> Table:
     words = context.words
     columns = (
-        Column(words("data.col_where"), width=1.6),
+        Column(words("data.col_where"), width=2.0),
         Column(words("data.col_finding"), width=3.2),
         Column(words("data.col_affected"), "right", width=1.7),
         Column(words("data.col_consequence"), width=1.3),

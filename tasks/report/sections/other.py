@@ -10,7 +10,6 @@ from tasks.report.model import Record
 from tasks.report.sections.estimates import ROLE_ORDER
 
 SHARES = {"risk", "risk_difference", "cumulative_incidence", "survival"}
-THREE_PLACES = {"rmst", "rmst_difference", "rmst_ratio"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,5 @@ def writer(row: Record) -> Write:
     """Return how an estimate of this kind is written."""
     if row["estimate_name"] in SHARES:
         return numbers.percent
-    if row["estimate_name"] in THREE_PLACES:
-        return lambda value: numbers.decimals(value, 3)
     large = abs(row["estimate"] or 0.0) >= 100
     return lambda value: numbers.decimals(value, 1 if large else 2)

@@ -27,7 +27,8 @@ def section(context: Context) -> Section:
 def attrition_steps(context: Context) -> list[dict[str, Record]]:
     """Return the steps in order, each with the record of both arms."""
     steps: dict[int, dict[str, Record]] = {}
-    for record in context.inputs.attrition.sort("step").to_dicts():
+    records = context.inputs.attrition.to_dicts()
+    for record in sorted(records, key=lambda record: (record["step"], record["arm"])):
         steps.setdefault(record["step"], {})[record["arm"]] = record
     return [step for step in steps.values() if set(context.arms) <= set(step)]
 
