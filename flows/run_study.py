@@ -5,7 +5,7 @@ from typing import Annotated
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from flows.artifacts import show_run
 from flows.crashed import watched
@@ -16,7 +16,10 @@ from tasks.core.site import load_site
 from tasks.core.spec import study_ids
 
 Study = Enum("Study", {study: study for study in study_ids()}, type=str)  # type: ignore[misc]
-
+Study.__doc__ = "Which study to run. - **aaa**: bbb\n- **ccc**: ddd"
+Snapshot = Annotated[
+    int | None, Field(ge=1), WithJsonSchema({"type": "integer", "minimum": 1})
+]
 
 def _name() -> str:
     study = flow_run.parameters["study"]
@@ -24,18 +27,15 @@ def _name() -> str:
 
 
 @flow(name="run-study", flow_run_name=_name, timeout_seconds=6 * 3600, validate_parameters=True)
-def run_study(
-    study: Annotated[Study, Field(description="Which study to run.")],
-    snapshot: Annotated[
-        int | None,
-        Field(ge=1, description="Snapshot of the lake; the newest accepted one when empty."),
-    ] = None,
-) -> dict[str, object]:
+def run_study(study: Study, snapshot: Snapshot = None) -> dict[str, object]:
     """Run one study: cohort, estimates, gates, report. 연구 하나를 실행한다.
 
     A run of the same study on the same data with the same code is already published: it is
     shown again, not computed again. A gate that is missed ends the run as Failed, and nothing
     is published.
+
+    Args:
+        snapshot: Snapshot of the lake; the newest accepted one when empty.
     """
     home = home_from().prepare()
     with watched(home):

@@ -6,17 +6,31 @@ from typing import Any, TypeVar
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from flows.work.steps import Caller
+
 T = TypeVar("T")
 
 
 def as_task(name: str, work: Callable[..., T], *args: Any) -> T:
     """Call `work(*args)` as the task `name` of the flow that is running."""
-    step = task(
+    return _task(name, name, work)(*args)
+
+
+def as_task_of(subject: str) -> Caller:
+    """Return a caller whose task runs say what they belong to: a delivery, a study."""
+
+    def call(name: str, work: Callable[..., T], *args: Any) -> T:
+        return _task(name, f"{subject}: {name}", work)(*args)
+
+    return call
+
+
+def _task(name: str, run_name: str, work: Callable[..., T]) -> Callable[..., T]:
+    return task(
         name=name,
-        task_run_name=name,
+        task_run_name=run_name.replace("{", "(").replace("}", ")"),
         retries=0,
         cache_policy=NO_CACHE,
         persist_result=False,
         log_prints=False,
     )(work)
-    return step(*args)

@@ -45,7 +45,8 @@ def unpack(path: Path, target: Path) -> Path:
     """Unpack an archive into `target`; return the folder with manifest.json.
 
     Raises:
-        DeliveryRefusedError: An entry is a link, an archive or leaves the folder, or it expands too far.
+        DeliveryRefusedError: An entry is a link or an archive, leaves the folder, or expands
+            too far.
     """
     if faults := archive_findings(path):
         raise DeliveryRefusedError(*faults)

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pyarrow as pa
+
 from tasks.core.duck import identifier, quoted
 from tasks.core.errors import LakeError
 from tasks.core.lake import Connection, lake_writer, open_lake
@@ -19,6 +21,8 @@ from tasks.ingest.model import DeliveryOutcome, DeliveryStatus, FileOutcome, Fin
 from tasks.ingest.quarantine import write_quarantine
 from tasks.ingest.stage import Staged
 from tasks.ingest.standing import lake_if_any, snapshot_of, standing
+
+_SAID = ("kind", "format", "data_cutoff", "data_class", "vocabulary_version")
 
 
 def commit_delivery(
@@ -70,7 +74,7 @@ def _commit(
             _record_refusal(con, staged, outcome, quality_json)
             return outcome
         write_quarantine(home, staged)
-        outcome = staged.outcome(_status_of(staged), None)
+        outcome = staged.outcome(status_of(staged), None)
         _write(con, staged, outcome, quality_json)
         return replace(outcome, snapshot_id=snapshot_of(con, _manifest(staged)))
 
@@ -96,7 +100,8 @@ def _late(con: Connection, staged: Staged) -> list[Finding]:
     return standing(con, _manifest(staged), str(staged.content))
 
 
-def _status_of(staged: Staged) -> DeliveryStatus:
+def status_of(staged: Staged) -> DeliveryStatus:
+    """Return the status that a staged delivery gets when it is committed."""
     if any(file.status == "rejected" for file in staged.files):
         return "partial"
     remarks = any(item.severity != "info" for item in staged.findings)
@@ -122,8 +127,11 @@ def _write(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_js
 def _clear_replaced(con: Connection, site_id: str, files: Sequence[FileOutcome]) -> None:
     """Delete what a full delivery replaces: all of the site but tables whose file was rejected."""
     kept = {file.table for file in files if file.status == "rejected"}
+    filled = con.execute(
+        "select table_name from ducklake_table_info('lake') where file_count > 0"
+    ).fetchall()
     for table in omop_tables():
-        if table not in kept:
+        if table not in kept and (table,) in filled:
             query = f"delete from lake.omop.{table} where site_id = $site_id"
             con.execute(query, {"site_id": site_id})
 
@@ -202,44 +210,40 @@ def _record_refusal(
 def _record(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_json: str) -> None:
     """Write the ledger, one row a file, and the delivery, one row."""
     manifest = staged.manifest
+    ids = {"delivery_id": outcome.delivery_id, "site_id": outcome.site_id}
     sha256 = {entry.name: entry.sha256.lower() for entry in manifest.files} if manifest else {}
-    for file in outcome.files:
-        _insert(
-            con,
-            "ledger",
-            delivery_id=outcome.delivery_id,
-            site_id=outcome.site_id,
-            file=file.file,
-            table_name=file.table,
-            sha256=sha256.get(file.file),
-            rows_in=file.rows_in,
-            rows_loaded=file.rows_loaded,
-            rows_quarantined=file.rows_quarantined,
-            rows_deduplicated=file.rows_deduplicated,
-            status=file.status,
-            code=",".join(file.codes) or None,
-        )
-    _insert(
-        con,
-        "delivery",
-        delivery_id=outcome.delivery_id,
-        site_id=outcome.site_id,
-        content_sha256=staged.content,
-        kind=manifest and manifest.kind,
-        format=manifest and manifest.format,
-        data_cutoff=manifest and manifest.data_cutoff,
-        data_class=manifest and manifest.data_class,
-        vocabulary_version=manifest and manifest.vocabulary_version,
-        status=outcome.status,
-        codes=",".join(outcome.codes),
-        quality=quality_json,
-    )
+    if outcome.files:
+        rows = [{**ids, **_ledger_row(file, sha256.get(file.file))} for file in outcome.files]
+        _insert(con, "ledger", rows)
+    said = manifest.model_dump() if manifest else {}
+    delivery = {key: said.get(key) for key in _SAID} | {
+        **ids,
+        "content_sha256": staged.content,
+        "status": outcome.status,
+        "codes": ",".join(outcome.codes),
+        "quality": quality_json,
+    }
+    _insert(con, "delivery", [delivery])
 
 
-def _insert(con: Connection, table: str, **values: object) -> None:
-    names, places = ", ".join(values), ", ".join(f"${name}" for name in values)
-    query = f"insert into lake.meta.{table} ({names}) values ({places})"
-    con.execute(query, values)
+def _ledger_row(file: FileOutcome, sha256: str | None) -> dict[str, object]:
+    return {
+        "file": file.file,
+        "table_name": file.table,
+        "sha256": sha256,
+        "rows_in": file.rows_in,
+        "rows_loaded": file.rows_loaded,
+        "rows_quarantined": file.rows_quarantined,
+        "rows_deduplicated": file.rows_deduplicated,
+        "status": file.status,
+        "code": ",".join(file.codes) or None,
+    }
+
+
+def _insert(con: Connection, table: str, rows: list[dict[str, object]]) -> None:
+    con.register("new_rows", pa.Table.from_pylist(rows))
+    con.execute(f"insert into lake.meta.{table} by name select * from new_rows")
+    con.unregister("new_rows")
 
 
 def _put_away(home: Home, staged: Staged) -> None:

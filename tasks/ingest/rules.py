@@ -121,6 +121,9 @@ RULES: dict[str, Rule] = {
         "{delivery_id} has data_cutoff {cutoff}, older than {newer} of {newer_cutoff} in force",
         "send the newest extract, or correct data_cutoff.",
     ),
+    "E_SCHEMA_DRIFT": _reject_delivery(
+        "is not a whole number in any row", "send the ids in the form of earlier deliveries."
+    ),
     # structure
     "E_ENCODING": _reject_file(
         "is not {declared}{detail}", "declare the encoding of the file in manifest.json."

@@ -114,11 +114,12 @@ def _stage(home: Home, site: SiteSettings, begun: Staged, folder: Path) -> Stage
     assert begun.manifest is not None  # noqa: S101 - read before
     manifest, content = begun.manifest, content_sha256(begun.manifest)
     remarks = check_delivery(folder, manifest)
-    _refuse_form(manifest)
+    files = listed_files(folder, manifest)
+    _refuse_form(manifest, files)
     with lake_if_any(home, site) as lake:
         if lake and (known := standing(lake, manifest, content)):
             raise DeliveryRefusedError(*known)
-    inspected = inspect_files(manifest, listed_files(folder, manifest))
+    inspected = inspect_files(manifest, files)
     stage_file = begun.work / "stage.duckdb"
     with duck(stage_file) as con:
         prepare(con)
@@ -159,6 +160,7 @@ class _Stage:
             outcome, found = self._settle(file)
             outcomes.append(outcome)
             findings += found
+            self._refuse_nobody(outcome, found)
         return outcomes, [*findings, *self._across(staged)]
 
     def _rows(self, item: Inspected) -> StagedFile | Inspected:
@@ -209,31 +211,41 @@ class _Stage:
         ]
         return replace(outcome, codes=codes_of(findings)), findings
 
+    def _refuse_nobody(self, outcome: FileOutcome, found: Sequence[Finding]) -> None:
+        """A full delivery without one sound person must not replace those in force."""
+        full_omop = self.manifest.kind == "full" and self.manifest.format == "omop"
+        if full_omop and outcome.table == "person" and not outcome.rows_loaded:
+            detail = "holds no row that can be loaded"
+            nobody = finding("E_NO_ROWS", outcome.file, table="person", detail=detail)
+            raise DeliveryRefusedError(nobody, *found)
+
     def _across(self, staged: Sequence[StagedFile]) -> Iterator[Finding]:
         """What shows only when the tables are seen together."""
         tables = {file.table for file in staged if file.model}
+        sent = {entry.table for entry in self.manifest.files}
+        observed = "observation_period" in tables
         if self.manifest.kind != "full" or "person" not in tables:
             return
-        observed = "loadable.observation_period" if "observation_period" in tables else None
-        join = f"anti join {observed} as seen using (person_id)" if observed else ""
+        if "observation_period" in sent and not observed:
+            return
+        join = "anti join loadable.observation_period using (person_id)" if observed else ""
         count = single(self.con, f"select count(*) from loadable.person {join}")
         if count:
-            yield finding("W_NO_OBS_PERIOD", "observation_period", count=f"{count:,}")
+            yield finding("W_NO_OBS_PERIOD", count=f"{count:,}")
 
 
-def _refuse_form(manifest: Manifest) -> None:
+def _refuse_form(manifest: Manifest, files: Sequence[Listed]) -> None:
     """Refuse what this version does not read."""
     if manifest.format == "fhir":
         raise _unread("format: fhir is not yet read by this version")
     if manifest.format == "table":
         if manifest.kind != "full":
             raise _unread("kind: a registry table is delivered in full only")
-        for entry in manifest.files:
-            if entry.table and not TABLE_NAME.fullmatch(entry.table):
+        for file in files:
+            if file.table and not TABLE_NAME.fullmatch(file.entry.table or file.table):
                 pattern = TABLE_NAME.pattern
-                raise DeliveryRefusedError(
-                    finding("E_ID_FORMAT", entry.name, key="table", pattern=pattern)
-                )
+                found = finding("E_ID_FORMAT", file.name, key="table", pattern=pattern)
+                raise DeliveryRefusedError(found)
 
 
 def _unread(detail: str) -> DeliveryRefusedError:

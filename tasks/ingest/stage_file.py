@@ -21,7 +21,7 @@ from tasks.ingest.rules import finding
 
 Connection = duckdb.DuckDBPyConnection
 
-_MIN_ROWS_OF_ANOTHER_FORMAT = 20
+_MIN_ROWS_OF_ANOTHER_FORM = 20
 _SCHEMA = """
     create schema staged;
     create schema delivered;
@@ -79,7 +79,7 @@ def stage_rows(
 
     Raises:
         FileRefusedError: Its rows cannot be told apart, or all its dates have another form.
-        DeliveryRefusedError: The Parquet data are damaged.
+        DeliveryRefusedError: The Parquet data are damaged, or an id has become text.
     """
     assert item.binding is not None  # noqa: S101 - only usable files come here
     out = work / f"{item.listed.table}.parquet"
@@ -92,7 +92,7 @@ def stage_rows(
         raise FileRefusedError(finding("E_QUOTE", item.listed.name))
     staged = StagedFile(item, item.binding, model, reading, parsed)
     _create_staged_view(con, staged, out)
-    _refuse_other_dates(con, staged)
+    _refuse_uniform_fault(con, staged)
     return staged
 
 
@@ -180,21 +180,21 @@ def _create_staged_view(con: Connection, staged: StagedFile, out: Path) -> None:
     )
 
 
-def _refuse_other_dates(con: Connection, staged: StagedFile) -> None:
-    """Refuse a file in which every row fails on the form of the same date column."""
-    if staged.model is None or staged.parsed.staged < _MIN_ROWS_OF_ANOTHER_FORMAT:
+def _refuse_uniform_fault(con: Connection, staged: StagedFile) -> None:
+    """Refuse a file all of whose rows have the same fault of form: the file is wrong, not they."""
+    if staged.model is None or staged.parsed.staged < _MIN_ROWS_OF_ANOTHER_FORM:
         return
     found = con.execute(
         f"select any_value(_fault) from staged.{staged.table} "
-        f"having count(distinct coalesce(_fault, '')) = 1"
+        "having count(distinct coalesce(_fault, '')) = 1"
     ).fetchone()
-    if found and str(found[0]).startswith("E_DATE_FORMAT/"):
-        name = str(found[0]).partition("/")[2]
+    code, _, name = str(found[0] if found else "").partition("/")
+    if code == "E_DATE_FORMAT":
         column = next(column for column in staged.model.columns if column.name == name)
         expected = expected_of(column, staged.reading)
-        raise FileRefusedError(
-            finding("E_DATE_FORMAT", staged.file, column=name, expected=expected)
-        )
+        raise FileRefusedError(finding(code, staged.file, column=name, expected=expected))
+    if code == "E_TYPE" and name in (*staged.model.key, "person_id"):
+        raise DeliveryRefusedError(finding("E_SCHEMA_DRIFT", staged.file, column=name))
 
 
 def _faults(con: Connection, staged: StagedFile) -> dict[int, tuple[str, str | None]]:

@@ -49,14 +49,19 @@ def table_html(table: Table) -> Markup:
     }
     frame = pl.DataFrame(cells, schema=dict.fromkeys(names, pl.String()))
     styled = gt.GT(frame, rowname_col="c0", id=table.id)
-    styled = styled.tab_stubhead(label=table.columns[0].label)
+    styled = styled.tab_stubhead(label=_label(table.columns[0].label))
     styled = styled.cols_label(
-        {n: c.label for n, c in zip(names[1:], table.columns[1:], strict=True)}
+        {n: _label(c.label) for n, c in zip(names[1:], table.columns[1:], strict=True)}
     )
     styled = _spanned(_aligned(styled, table.columns, names), table, names)
     styled = styled.fmt(fns=lambda value: value, columns=names)
     html = _marked(styled, table).as_raw_html()
     return _with_caption(html, table)
+
+
+def _label(text: str) -> gt.html:
+    """Escape a heading ourselves: great_tables leaves a text with `{{…}}` in it unescaped."""
+    return gt.html(str(escape(text)))
 
 
 def _aligned(styled: gt.GT, columns: tuple[Column, ...], names: list[str]) -> gt.GT:
@@ -71,7 +76,7 @@ def _spanned(styled: gt.GT, table: Table, names: list[str]) -> gt.GT:
     groups = dict.fromkeys(column.group for column in table.columns if column.group)
     for number, group in enumerate(groups):
         under = [n for n, c in zip(names, table.columns, strict=True) if c.group == group]
-        styled = styled.tab_spanner(label=group, columns=under, id=f"g{number}")
+        styled = styled.tab_spanner(label=_label(group), columns=under, id=f"g{number}")
     return styled
 
 

@@ -6,6 +6,8 @@ import html
 import re
 import subprocess
 import sys
+from collections import defaultdict
+from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -62,6 +64,7 @@ def page(folder: Path, language: str) -> str:
     return (folder / f"report.{language}.html").read_text(encoding="utf-8")
 
 
+@cache
 def pdf_pages(file: Path) -> list[str]:
     return [page.extract_text() for page in pypdf.PdfReader(file).pages]
 
@@ -112,13 +115,27 @@ def test_writes_every_file_of_both_languages(folder):
 def test_every_number_from_the_results_resolves_to_one_row(inputs, folder, language):
     rows = inputs.results.to_dicts()
     estimates = {f"{row['analysis_id']}/{row['estimate_name']}" for row in rows}
+    columns = (
+        "estimate",
+        "ci_low",
+        "ci_high",
+        "n",
+        "n_events",
+        "person_time",
+        "p_value",
+        "statistic",
+    )
+    by_source = defaultdict(list)
+    for row in rows:
+        for column in columns:
+            by_source[locator(row, column)].append(row)
     checked = 0
     for source, title, shown in Elements(page(folder, language)).numbers:
         path, _, query = source.partition("?")
         if path not in estimates:
             continue
         column = dict(parse_qsl(query))["column"]
-        match = [row for row in rows if locator(row, column) == source]
+        match = by_source[source]
         assert len(match) == 1, source
         if match[0][column] is not None and " = " in title and "|" not in title:
             assert title.rsplit(" = ", 1)[1] == repr(match[0][column])
