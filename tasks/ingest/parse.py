@@ -78,8 +78,11 @@ def stage_parquet(
 ) -> Parsed:
     """Run `select` over the columns of a Parquet file into Parquet `out`."""
     names = ", ".join(f"{identifier(n)} as f{i}" for i, n in enumerate(binding.header))
-    con.execute(f"create or replace temp view src as select {names} from {parquet_source(path)}")
-    return Parsed(_copy(con, select, out), 0)
+    con.execute(f"create temp view src as select {names} from {parquet_source(path)}")
+    try:
+        return Parsed(_copy(con, select, out), 0)
+    finally:
+        con.execute("drop view temp.src")
 
 
 def parquet_source(path: Path) -> str:

@@ -210,7 +210,10 @@ def test_upper_case_names_of_cdm_53(tmp_path):
 
 
 def test_other_encoding_refuses_the_file(tmp_path):
-    for content in (text(DEATH).encode("utf-16"), text(DEATH).replace("1,", "é,").encode("latin-1")):
+    for content in (
+        text(DEATH).encode("utf-16"),
+        text(DEATH).replace("1,", "é,").encode("latin-1"),
+    ):
         folder = tmp_path / str(len(content))
         outcome = staged(folder, BASE | {"death": content}, {"death.csv": {"rows": 2}})
         assert file_of(outcome, "death").codes == ("E_ENCODING",)

@@ -109,7 +109,9 @@ LAYOUTS = {
     "blank lines": lambda b: b"\n\r\n" + b.replace(b"\n", b"\n\n") + b"\n\n",
     "byte order mark": lambda b: b"\xef\xbb\xbf" + b,
     "all quoted": lambda b: b'"' + b.replace(b",", b'","').replace(b"\n", b'"\n"')[:-1],
-    "upper case, spaced": lambda b: b" " + b.split(b"\n")[0].upper() + b" \n" + b.split(b"\n", 1)[1],
+    "upper case, spaced": lambda b: (
+        b" " + b.split(b"\n")[0].upper() + b" \n" + b.split(b"\n", 1)[1]
+    ),
 }
 
 
@@ -124,7 +126,7 @@ def test_layout_of_the_file_plays_no_part(tmp_path, layout):
 def test_lines_are_physical_where_fields_hold_line_breaks(tmp_path):
     observation = (
         "observation_id,person_id,observation_concept_id,observation_date,"
-        'observation_type_concept_id,value_as_string,observation_source_value\n'
+        "observation_type_concept_id,value_as_string,observation_source_value\n"
         '1,1,1,2024-01-01,1,"two\nlines","said ""no"", then left"\n'
         "\n"
         "2,x,1,2024-01-01,1,,\n"
@@ -163,7 +165,9 @@ def test_duplicates_are_dropped_and_conflicts_quarantined_on_both_sides(tmp_path
 
 
 def test_rows_without_a_key_are_compared_whole(tmp_path):
-    relation = "domain_concept_id_1,fact_id_1,domain_concept_id_2,fact_id_2,relationship_concept_id\n"
+    relation = (
+        "domain_concept_id_1,fact_id_1,domain_concept_id_2,fact_id_2,relationship_concept_id\n"
+    )
     rows = "1,1,2,2,3\n1,1,2,2,4\n1,1,2,2,3\n1,1,2,2,3\n"
     outcome = staged(tmp_path, {"fact_relationship": (relation + rows).encode()})
     assert counts(outcome, "fact_relationship") == (4, 2, 0, 2)
