@@ -8,6 +8,7 @@ from typing import Protocol
 from flows.work.steps import Caller, directly, guarded
 from tasks.core.audit import record
 from tasks.core.errors import Message
+from tasks.core.lake import ensure_lake
 from tasks.core.paths import Home
 from tasks.core.site import load_site
 from tasks.ingest.commit import commit_delivery
@@ -61,6 +62,7 @@ def deliver(
     """
     step, site = guarded(home.prepare(), call), load_site(home)
     with ingest_turn(home):
+        step("open lake", ensure_lake, home, site)
         staged = step("verify and stage", stage_delivery, home, site, path)
         verdict = step("judge quality", gate, staged) if staged.status == "staged" else None
         found = [gate_finding(message) for message in verdict.messages()] if verdict else []

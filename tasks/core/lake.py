@@ -80,6 +80,12 @@ def open_lake(
         yield con
 
 
+def ensure_lake(home: Home, site: SiteSettings) -> None:
+    """Create the lake's schemas and tables where they are missing; needs the right to write."""
+    with open_lake(home, site, write=True):
+        pass
+
+
 @contextmanager
 def lake_writer(home: Home, seconds: float = 600) -> Iterator[None]:
     """Hold the one right to write the lake of this home; wait up to `seconds` for it.
