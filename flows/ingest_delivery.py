@@ -4,27 +4,27 @@ from pathlib import Path
 from typing import Annotated
 
 from prefect import flow
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from flows.artifacts import show_delivery
+from flows.artifacts import failure_shown, show_delivery
 from flows.crashed import watched
 from flows.steps_prefect import as_task
 from flows.work.delivery import deliver
 from tasks.core.errors import DeliveryError
 from tasks.core.paths import home_from
 
+_DELIVERY = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 500,
+    "description": "Folder or archive of the delivery, such as siteA/D-0001: below the inbox of "
+    "the home, or a whole path on this machine. 납품 폴더 또는 압축 파일.",
+}
+Delivery = Annotated[str, Field(min_length=1, max_length=500), WithJsonSchema(_DELIVERY)]
+
 
 @flow(name="ingest-delivery", flow_run_name="ingest-delivery/{delivery}", timeout_seconds=6 * 3600)
-def ingest_delivery(
-    delivery: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=500,
-            description="Folder of the delivery: a path, or site/delivery below the inbox.",
-        ),
-    ],
-) -> dict[str, object]:
+def ingest_delivery(delivery: Delivery) -> dict[str, object]:
     """Take in one delivery: checks, quarantine, quality gate, one commit. 납품 자료를 받아들인다.
 
     A delivery that is known already changes nothing. One that is rejected or held back by the
@@ -32,9 +32,11 @@ def ingest_delivery(
     """
     home = home_from().prepare()
     below_inbox = home.inbox / delivery
+    path = below_inbox if below_inbox.exists() else Path(delivery)
     with watched(home):
-        outcome = deliver(home, below_inbox if below_inbox.exists() else Path(delivery), as_task)
-    show_delivery(outcome)
+        with failure_shown(f"delivery-{path.name}"):
+            outcome = deliver(home, path, as_task)
+        show_delivery(outcome)
     if outcome.exit_code:
         what = f"{outcome.status}: {', '.join(outcome.codes)}"
         raise DeliveryError(delivery, what, "read the artifact of this run, then send it again.")

@@ -1,14 +1,17 @@
 """Flow `nightly-refresh`: every new delivery, then every study whose inputs changed."""
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from prefect import flow
+from prefect.runtime import flow_run
 
-from flows.artifacts import show_delivery, show_run
+from flows.artifacts import failed_parts, failure_shown, show_delivery, show_refresh, show_run
 from flows.crashed import watched
-from flows.steps_prefect import as_task
+from flows.steps_prefect import as_task_of
 from flows.work.delivery import deliver
 from flows.work.refresh import refresh
+from flows.work.status import status_of
 from flows.work.study import RunOutcome, study_run
 from tasks.core.errors import CausewayError
 from tasks.core.paths import Home, home_from
@@ -16,7 +19,13 @@ from tasks.core.site import load_site
 from tasks.ingest.model import DeliveryOutcome
 
 
-@flow(name="nightly-refresh", flow_run_name="nightly-refresh", timeout_seconds=6 * 3600)
+def _name() -> str:
+    """Name a run after the night it was planned for, in the site's time zone."""
+    zone = ZoneInfo(load_site(home_from()).time_zone)
+    return f"nightly-refresh/{flow_run.scheduled_start_time.astimezone(zone):%Y-%m-%d}"
+
+
+@flow(name="nightly-refresh", flow_run_name=_name, timeout_seconds=6 * 3600)
 def nightly_refresh() -> dict[str, int]:
     """Take in what waits in the inbox, then bring every study up to date. 야간 갱신.
 
@@ -26,23 +35,22 @@ def nightly_refresh() -> dict[str, int]:
     home = home_from().prepare()
     with watched(home):
         outcome = refresh(home, lambda path: _deliver(home, path), lambda study: _run(home, study))
-    if outcome.failures or outcome.exit_code:
-        failed = [m for r in (*outcome.runs,) for m in r.messages if r.exit_code]
-        failed += outcome.failures
-        what = (
-            "; ".join(f"{m.code} {m.where}: {m.what}" for m in failed) or "a delivery was rejected"
-        )
-        raise CausewayError("nightly-refresh", what, "read the artifacts of this run.")
+        show_refresh(outcome, status_of(home)["deliveries"])
+    if failed := failed_parts(outcome):
+        fix = "read the artifacts of this run; what was published before stays in force."
+        raise CausewayError("nightly-refresh", "; ".join(failed), fix)
     return {"deliveries": len(outcome.deliveries), "studies": len(outcome.runs)}
 
 
 def _deliver(home: Home, path: Path) -> DeliveryOutcome:
-    outcome = deliver(home, path, as_task)
+    with failure_shown(f"delivery-{path.name}"):
+        outcome = deliver(home, path, as_task_of(path.name))
     show_delivery(outcome)
     return outcome
 
 
 def _run(home: Home, study: str) -> RunOutcome:
-    outcome = study_run(home, study, None, as_task)
+    with failure_shown(study):
+        outcome = study_run(home, study, None, as_task_of(study))
     show_run(outcome, load_site(home))
     return outcome

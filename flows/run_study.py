@@ -7,19 +7,36 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field, WithJsonSchema
 
-from flows.artifacts import show_run
+from flows.artifacts import failure_shown, show_run
 from flows.crashed import watched
 from flows.steps_prefect import as_task
 from flows.work.study import RunNotPublishedError, study_run
+from tasks.core.errors import CausewayError
 from tasks.core.paths import home_from
 from tasks.core.site import load_site
-from tasks.core.spec import study_ids
+from tasks.core.spec import load_study, study_ids
+
+
+def _title(study: str) -> str:
+    """Return the title of a study; a faulty file is told of when it is run."""
+    try:
+        return load_study(study).study.title.en
+    except CausewayError:
+        return "its file has faults"
+
 
 Study = Enum("Study", {study: study for study in study_ids()}, type=str)  # type: ignore[misc]
-Study.__doc__ = "Which study to run. - **aaa**: bbb\n- **ccc**: ddd"
-Snapshot = Annotated[
-    int | None, Field(ge=1), WithJsonSchema({"type": "integer", "minimum": 1})
-]
+Study.__doc__ = "Which study to run. " + " · ".join(f"{s}: {_title(s)}" for s in study_ids())
+
+# A plain number field in the form; left empty, it is None.
+_SNAPSHOT = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "Number of a lake snapshot, to repeat an earlier state of the data. "
+    "Leave it empty for the newest accepted data. 비워 두면 최신 자료를 쓴다.",
+}
+Snapshot = Annotated[int | None, Field(ge=1), WithJsonSchema(_SNAPSHOT)]
+
 
 def _name() -> str:
     study = flow_run.parameters["study"]
@@ -33,14 +50,12 @@ def run_study(study: Study, snapshot: Snapshot = None) -> dict[str, object]:
     A run of the same study on the same data with the same code is already published: it is
     shown again, not computed again. A gate that is missed ends the run as Failed, and nothing
     is published.
-
-    Args:
-        snapshot: Snapshot of the lake; the newest accepted one when empty.
     """
     home = home_from().prepare()
     with watched(home):
-        outcome = study_run(home, str(study.value), snapshot, as_task)
-    show_run(outcome, load_site(home))
+        with failure_shown(study.value):
+            outcome = study_run(home, str(study.value), snapshot, as_task)
+        show_run(outcome, load_site(home))
     if outcome.exit_code:
         raise RunNotPublishedError(outcome)
     return outcome.as_json()

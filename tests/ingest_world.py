@@ -70,11 +70,14 @@ def write_delivery(folder, tables, entries=None, **manifest):
         entry = {
             "name": name,
             "table": name.split(".")[0].lower(),
-            "rows": None if name.endswith(".parquet") else rows_in(content),
+            "rows": None,
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-        files.append(entry | (entries or {}).get(name, {}))
+        said = (entries or {}).get(name, {})
+        if "rows" not in said and not name.endswith(".parquet"):
+            entry["rows"] = rows_in(content)
+        files.append(entry | said)
     said = {
         "manifest_version": 1,
         "delivery_id": "D-1",

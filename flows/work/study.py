@@ -12,7 +12,7 @@ import polars as pl
 from flows.work.steps import Caller, directly, guarded
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort
-from tasks.core.disclosure import Released, release, threshold
+from tasks.core.disclosure import Released, release, release_quality, threshold
 from tasks.core.errors import CausewayError, EstimationError, GateError, LakeError, Message
 from tasks.core.lake import (
     content_hash,
@@ -171,15 +171,21 @@ def evidence(
         return analyse(con, spec)
 
 
-def protect(site: SiteSettings, spec: StudySpec, pinned: Pinned, found: Evidence) -> Released:
-    """Withhold what may not leave."""
+def smallest_count(site: SiteSettings, spec: StudySpec, pinned: Pinned) -> int | None:
+    """Return the smallest count that this run may show; None for synthetic public data."""
     tighter = spec.privacy.disclosure_threshold if spec.privacy else None
     classes = [delivery["data_class"] for delivery in pinned.deliveries]
-    k = threshold(site.disclosure_threshold, tighter, classes)
+    return threshold(site.disclosure_threshold, tighter, classes)
+
+
+def protect(found: Evidence, k: int | None) -> Released:
+    """Withhold what may not leave."""
     return release(found.rows, found.attrition, found.balance, k)
 
 
-def write_results(pinned: Pinned, released: Released, folder: Path) -> None:
+def write_results(
+    pinned: Pinned, released: Released, quality: list[dict[str, object]], folder: Path
+) -> None:
     """Write results, attrition, balance and the quality verdicts of a run."""
     identity = pinned.identity
     frame = results_frame(
@@ -197,7 +203,7 @@ def write_results(pinned: Pinned, released: Released, folder: Path) -> None:
     write_table(released.attrition, folder / "attrition.parquet")
     write_table(released.balance, folder / "balance.parquet")
     (folder / "quality").mkdir()
-    for verdict in quality_of(pinned):
+    for verdict in quality:
         text = json.dumps(verdict, indent=2, ensure_ascii=False, sort_keys=True)
         name = f"{verdict['site_id']}.{verdict['delivery_id']}.json"
         (folder / "quality" / name).write_text(text + "\n", encoding="utf-8")
@@ -222,7 +228,11 @@ def quality_of(pinned: Pinned) -> list[dict[str, object]]:
 
 
 def write_report(
-    spec: StudySpec, pinned: Pinned, gates: list[dict[str, object]], folder: Path
+    spec: StudySpec,
+    pinned: Pinned,
+    quality: list[dict[str, object]],
+    gates: list[dict[str, object]],
+    folder: Path,
 ) -> list[Path]:
     """Render the report of a run from the tables in its folder."""
     inputs = ReportInputs(
@@ -230,7 +240,7 @@ def write_report(
         results=read_results(folder),
         attrition=pl.read_parquet(folder / "attrition.parquet"),
         balance=pl.read_parquet(folder / "balance.parquet"),
-        quality=quality_of(pinned),
+        quality=quality,
         deliveries=pinned.deliveries,
         gates=gates,
         provenance=provenance(pinned.identity),
@@ -266,9 +276,11 @@ def _do(
     gates = [gate.as_dict() for gate in found.gates]
     if stopped := _stopped(spec, found):
         return _end(home, pinned, work, gates, stopped)
-    released = step("protect", protect, site, spec, pinned, found)
-    step("write results", write_results, pinned, released, work.outputs)
-    step("write report", write_report, spec, pinned, gates, work.outputs)
+    k = smallest_count(site, spec, pinned)
+    released = step("protect", protect, found, k)
+    quality = release_quality(quality_of(pinned), k)
+    step("write results", write_results, pinned, released, quality, work.outputs)
+    step("write report", write_report, spec, pinned, quality, gates, work.outputs)
     details = _details(pinned, gates, released.messages)
     folder = step("publish", finish, home, identity, work, "published", details)
     return RunOutcome(

@@ -77,6 +77,45 @@ def release(
     return Released(kept, shown_attrition, shown_balance, _messages(rows, kept, k))
 
 
+def release_quality(quality: list[Row], k: int | None) -> list[Row]:
+    """Withhold counts of rows from 1 to k-1 in quality verdicts and row balances.
+
+    Args:
+        quality: One entry a delivery, with `checks` (n_rows, n_unexpected, share) and `files`
+            (rows_in, rows_loaded, rows_quarantined, rows_deduplicated).
+        k: Smallest count that may be shown; None when nothing need be withheld.
+    """
+    if k is None:
+        return quality
+    return [
+        {
+            **entry,
+            "checks": [_mask_check(check, k) for check in _entries(entry["checks"])],
+            "files": [mask_file(file, k) for file in _entries(entry["files"])],
+        }
+        for entry in quality
+    ]
+
+
+def mask_file(file: Row, k: int) -> Row:
+    """Withhold what was loaded and what was not, where the difference is of few rows."""
+    parts = ("rows_loaded", "rows_quarantined", "rows_deduplicated")
+    if any(is_small(file[name], k) for name in parts):
+        return {**file, **dict.fromkeys(parts)}
+    return file
+
+
+def _mask_check(check: Row, k: int) -> Row:
+    failed, rows = check["n_unexpected"], check["n_rows"]
+    if is_small(failed, k) or is_small(_whole(rows) - _whole(failed), k):
+        return {**check, "n_unexpected": None, "share": None}
+    return check
+
+
+def _entries(value: object) -> list[Row]:
+    return list(value) if isinstance(value, list) else []
+
+
 def is_small(count: object, k: int) -> bool:
     """Whether a count is from 1 to k-1."""
     return isinstance(count, int | float) and 0 < count < k

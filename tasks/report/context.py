@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from math import isnan
 from typing import Any
 from urllib.parse import urlencode
 
@@ -105,7 +106,7 @@ class Context:
         """Return a number with its source; withheld and not estimable are said, never 0."""
         if status in {"suppressed", "blinded", "not_estimable"}:
             return Run(self.state(status), source, "withheld")
-        if value is None:
+        if value is None or isnan(value):
             return Run(numbers.DASH, source, "muted")
         return Run(write(value), source, tone, exact=f"{value!r}")
 

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.balance import BALANCE_SCHEMA
-from tasks.core.disclosure import release, threshold
+from tasks.core.disclosure import release, release_quality, threshold
 from tasks.core.errors import DisclosureError
 from tasks.core.results import result_row
 
@@ -153,3 +153,22 @@ def test_a_covariate_that_few_have_or_few_lack_is_hidden_in_every_population():
     assert got["status"].to_list() == ["ok", "suppressed", "suppressed"] * 2
     hidden = got.filter(pl.col("status") == "suppressed")
     assert hidden.select("smd", "target_mean", "target_count").null_count().row(0) == (4, 4, 4)
+
+
+def test_few_rows_in_a_quality_verdict_are_withheld():
+    check = {"check_id": "P", "n_rows": 500}
+    file = {"file": "person.csv", "rows_in": 500}
+    quality = [
+        {
+            "site_id": "A",
+            "checks": [check | {"n_unexpected": n, "share": n / 500} for n in (0, 3, 40, 495)],
+            "files": [
+                file | {"rows_loaded": 497, "rows_quarantined": 3, "rows_deduplicated": 0},
+                file | {"rows_loaded": 400, "rows_quarantined": 100, "rows_deduplicated": 0},
+            ],
+        }
+    ]
+    [got] = release_quality(quality, K)
+    assert [c["n_unexpected"] for c in got["checks"]] == [0, None, 40, None]
+    assert [f["rows_loaded"] for f in got["files"]] == [None, 400]
+    assert release_quality(quality, None) == quality

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.core.errors import UsageError
+from tasks.ingest.stage import stage_delivery
 from tests.ingest_world import (
     BASE,
     DEATH,
@@ -24,7 +25,6 @@ from tests.ingest_world import (
     text,
     write_delivery,
 )
-from tasks.ingest.stage import stage_delivery
 
 
 def staged(tmp_path, tables=BASE, entries=None, change=lambda folder: None, **manifest):

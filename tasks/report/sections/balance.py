@@ -1,6 +1,7 @@
 """Section 6: are the two groups comparable, before and after each adjustment?"""
 
 import re
+from math import isfinite
 
 from tasks.report import numbers
 from tasks.report.blocks import (
@@ -52,8 +53,16 @@ def by_covariate(context: Context) -> Covariates:
 
 
 def _size(records: dict[str, Record]) -> float:
-    smd = records["none"]["smd"] if "none" in records else None
-    return -1.0 if smd is None else abs(smd)
+    found = _shown_smd(records.get("none"))
+    return -1.0 if found is None else found
+
+
+def _shown_smd(record: Record | None) -> float | None:
+    """Return the absolute difference where it can be drawn, else None."""
+    if record is None or record["status"] != "ok" or record["smd"] is None:
+        return None
+    size = abs(float(record["smd"]))
+    return size if isfinite(size) else None
 
 
 def selected(context: Context, covariates: Covariates) -> list[str]:
@@ -195,22 +204,17 @@ def _points(drawn: Covariates, labels: list[str], named: dict[str, str]) -> list
     out = []
     for position, records in enumerate(drawn.values()):
         for name, word in named.items():
-            smd = records[name]["smd"] if name in records else None
-            if smd is not None and records[name]["status"] == "ok":
-                text = _three(abs(smd))
+            smd = _shown_smd(records.get(name))
+            if smd is not None:
                 point = {"pos": position, "label": labels[position], "adjustment": word}
-                out.append({**point, "smd": abs(smd), "value_text": text})
+                out.append({**point, "smd": smd, "value_text": _three(smd)})
     return out
 
 
 def _worst(context: Context, covariates: Covariates, used: list[str]) -> str:
     said = []
     for name in used:
-        sizes = [
-            abs(r[name]["smd"])
-            for r in covariates.values()
-            if name in r and r[name]["smd"] is not None
-        ]
+        sizes = [s for r in covariates.values() if (s := _shown_smd(r.get(name))) is not None]
         if sizes:
             word = context.words.term("adjustment", name)
             said.append(f"{word} {numbers.decimals(max(sizes), 3)}")

@@ -61,12 +61,20 @@ def _gate(context: Context, gate: Record) -> tuple[Runs, ...]:
     if gate["value"] is not None:
         value = Run(_gate_number(gate["value"]), f"gates/{name}", exact=repr(gate["value"]))
     return (
-        runs(words.term("gate", name)),
+        runs(_gate_name(context, gate)),
         (value,),
         runs(threshold),
         (Run(words.term("gate_verdict", verdict), tone=GATE_TONE.get(verdict, "")),),
         runs(words.term("on_miss", gate["on_miss"])),
     )
+
+
+def _gate_name(context: Context, gate: Record) -> str:
+    words, adjustment = context.words, gate.get("adjustment") or "none"
+    name = words.term("gate", gate["name"])
+    if adjustment == "none":
+        return name
+    return words("gate.with_adjustment", name=name, adjustment=words.term("adjustment", adjustment))
 
 
 def _gate_number(value: float) -> str:

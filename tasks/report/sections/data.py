@@ -148,7 +148,7 @@ def _failed_table(context: Context, failed: list[Record]) -> Table:
         Column(words("data.col_where"), width=2.0),
         Column(words("data.col_finding"), width=3.2),
         Column(words("data.col_affected"), "right", width=1.7),
-        Column(words("data.col_consequence"), width=1.3),
+        Column(words("data.col_severity"), width=1.5),
     )
     rows = tuple(
         (
@@ -163,8 +163,9 @@ def _failed_table(context: Context, failed: list[Record]) -> Table:
 
 
 def _where(check: Record) -> Runs:
+    """Return table and column as a person would look for them, without the staging schema."""
     column = f".{check['column']}" if check.get("column") else ""
-    return (Run(f"{check['table']}{column}", tone="code"),)
+    return (Run(f"{str(check['table']).removeprefix('loadable.')}{column}", tone="code"),)
 
 
 def _reason(context: Context, check: Record) -> Runs:
@@ -191,8 +192,8 @@ def affected(context: Context, check: Record) -> Runs:
 def _severity(context: Context, check: Record) -> Runs:
     severity = str(check["severity"])
     word = Run(context.words.term("severity", severity), tone=SEVERITY_TONE.get(severity, ""))
-    consequence = context.words.term("consequence", check.get("on"))
-    return runs(word, " · ", consequence) if check.get("on") else (word,)
+    judged = context.words.term("judged", check.get("on"))
+    return runs(word, " · ", judged) if check.get("on") else (word,)
 
 
 def _all_table(context: Context, records: list[Record]) -> Table:

@@ -116,7 +116,7 @@ def _effect_tile(context: Context, row: Record) -> Tile:
 
 
 def _arm_tile(context: Context, arm: str) -> Tile | None:
-    row = context.first("count", analysis_id="follow_up", arm=arm)
+    row = context.first("count", analysis_id="follow_up", arm=arm, population="crude")
     if row is None:
         return None
     events = context.number(row, "n_events", numbers.whole)

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.report import numbers
-from tasks.report.blocks import LINE_BREAK, Block, Column, Paragraph, Runs, Section, Table, runs
+from tasks.report.blocks import (
+    LINE_BREAK,
+    Block,
+    Column,
+    Paragraph,
+    Run,
+    Runs,
+    Section,
+    Table,
+    runs,
+)
 from tasks.report.context import Context, Write
 from tasks.report.model import Record
 from tasks.report.sections.estimates import ROLE_ORDER
@@ -39,11 +49,10 @@ def section(context: Context) -> Section:
     )
     blocks: list[Block] = [Paragraph(words.line("other.none"))]
     if rows:
-        note = words.line("other.note", **context.names)
-        table = Table(
-            "other_estimates", words("other.caption"), _columns(context), rows, note, small=True
-        )
+        note, caption = words.line("other.note", **context.names), words("other.caption")
+        table = Table("other_estimates", caption, _columns(context), rows, note, small=True)
         blocks = [Paragraph(words.line("other.intro")), table]
+    blocks += not_estimable(context)
     return Section("other-estimates", words("section.other"), tuple(blocks))
 
 
@@ -74,7 +83,7 @@ def _analyses(context: Context, family: Family) -> dict[Key, list[Record]]:
     for row in context.find((*family.arm, *contrasts)):
         at = (row["analysis_id"], row["at"])
         is_curve = row["term"] == "curve" or (row["term"] == "table" and at not in days)
-        if row["role"] in ROLE_ORDER and not is_curve:
+        if row["role"] in ROLE_ORDER and not is_curve and not _failed(row):
             key = (order.get(row["analysis_id"], len(order)), *at)
             out.setdefault(key, []).append(row)
     return dict(sorted(out.items(), key=lambda item: (item[0][:2], item[0][2] or 0.0)))
@@ -125,3 +134,29 @@ def writer(row: Record) -> Write:
         return numbers.percent
     large = abs(row["estimate"] or 0.0) >= 100
     return lambda value: numbers.decimals(value, 1 if large else 2)
+
+
+def not_estimable(context: Context) -> list[Block]:
+    """Return the analyses that the data could not support, with the reason of each."""
+    failed = [row for row in context.rows if row["role"] in ROLE_ORDER and _failed(row)]
+    if not failed:
+        return []
+    words = context.words
+    labels = (("analysis", 1.5), ("role", 1.2), ("population", 1.2), ("reason", 4.0))
+    columns = tuple(Column(words(f"other.col_{name}"), width=width) for name, width in labels)
+    rows = tuple(
+        (
+            (Run(str(row["analysis_id"]), tone="code"),),
+            runs(words.term("role", row["role"])),
+            runs(words.term("population", row["population"])),
+            runs(row["note"] or words("other.no_reason")),
+        )
+        for row in failed
+    )
+    return [Table("not_estimable", words("other.failed_caption"), columns, rows, small=True)]
+
+
+def _failed(row: Record) -> bool:
+    """Whether a whole analysis failed; a median that is not reached is no failure."""
+    is_median = row["estimate_name"] == "median_survival"
+    return bool(row["status"] == "not_estimable" and not is_median)

@@ -5,7 +5,7 @@ from tasks.report.blocks import Block, Column, Figure, Paragraph, Runs, Section,
 from tasks.report.context import Context, place
 from tasks.report.diagrams import Step, attrition_svg
 from tasks.report.figures import stable_svg
-from tasks.report.model import Record
+from tasks.report.model import POPULATION_OF, Record
 
 DAYS_PER_YEAR = 365.25
 
@@ -93,25 +93,25 @@ def _cells(context: Context, record: Record) -> tuple[Runs, Runs]:
 
 
 def follow_up(context: Context) -> list[Block]:
-    """Return persons, events and person-time of both arms."""
-    found = [context.first("count", analysis_id="follow_up", arm=arm) for arm in context.arms]
-    rows = [row for row in found if row is not None]
+    """Return persons, events and person-time of both arms, in each population without weights."""
+    words = context.words
+    rows = [
+        row
+        for population in POPULATION_OF.values()
+        for arm in context.arms
+        for row in context.find("count", analysis_id="follow_up", arm=arm, population=population)
+    ]
     if not rows:
         return []
-    words = context.words
+    labels = ("persons", "events", "share", "person_days", "person_years", "mean_days")
     columns = (
-        Column(words("people.arm"), width=2),
-        *(
-            Column(words(f"people.col_{name}"), "right")
-            for name in ("persons", "events", "share", "person_days", "person_years", "mean_days")
-        ),
+        Column(words("people.population"), width=1.6),
+        Column(words("people.arm"), width=1.6),
+        *(Column(words(f"people.col_{name}"), "right") for name in labels),
     )
+    body = tuple(_follow_up_row(context, row) for row in rows)
     note = words.line("people.follow_up_note")
-    table = Table(
-        "follow_up", words("people.follow_up"), columns,
-        tuple(_follow_up_row(context, row) for row in rows), note,
-    )  # fmt: skip
-    return [table]
+    return [Table("follow_up", words("people.follow_up"), columns, body, note, small=True)]
 
 
 def _follow_up_row(context: Context, row: Record) -> tuple[Runs, ...]:
@@ -121,10 +121,11 @@ def _follow_up_row(context: Context, row: Record) -> tuple[Runs, ...]:
         def write(x: float) -> str:
             return numbers.percent(x, places) if scale else numbers.decimals(x, places)
 
-        at = place(f"follow_up/{row['arm']}", derived_from=column)
+        at = place("follow_up/count", arm=row["arm"], population=row["population"], of=column)
         return (context.cell(value, row["status"], write, at),)
 
     return (
+        runs(context.words.term("population", row["population"])),
         runs(context.arm_name(row["arm"])),
         (context.number(row, "n", numbers.whole),),
         (context.number(row, "n_events", numbers.whole),),
