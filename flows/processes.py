@@ -1,4 +1,4 @@
-"""Child processes that leave nothing behind: each in a group of its own, ended with its children."""
+"""Child processes that leave nothing behind: each ends with its group and all its children."""
 
 import os
 import signal

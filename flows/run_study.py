@@ -28,14 +28,14 @@ def _title(study: str) -> str:
 Study = Enum("Study", {study: study for study in study_ids()}, type=str)  # type: ignore[misc]
 Study.__doc__ = "Which study to run. " + " · ".join(f"{s}: {_title(s)}" for s in study_ids())
 
-# A plain number field in the form; left empty, it is None.
+# 0, not None, is the newest: the form then has a plain number field.
 _SNAPSHOT = {
     "type": "integer",
-    "minimum": 1,
-    "description": "Number of a lake snapshot, to repeat an earlier state of the data. "
-    "Leave it empty for the newest accepted data. 비워 두면 최신 자료를 쓴다.",
+    "minimum": 0,
+    "description": "Number of a lake snapshot, to repeat an earlier state of the data; "
+    "0 takes the newest accepted data. 0이면 최신 자료를 쓴다.",
 }
-Snapshot = Annotated[int | None, Field(ge=1), WithJsonSchema(_SNAPSHOT)]
+Snapshot = Annotated[int, Field(ge=0), WithJsonSchema(_SNAPSHOT)]
 
 
 def _name() -> str:
@@ -44,7 +44,7 @@ def _name() -> str:
 
 
 @flow(name="run-study", flow_run_name=_name, timeout_seconds=6 * 3600, validate_parameters=True)
-def run_study(study: Study, snapshot: Snapshot = None) -> dict[str, object]:
+def run_study(study: Study, snapshot: Snapshot = 0) -> dict[str, object]:
     """Run one study: cohort, estimates, gates, report. 연구 하나를 실행한다.
 
     A run of the same study on the same data with the same code is already published: it is
@@ -54,8 +54,8 @@ def run_study(study: Study, snapshot: Snapshot = None) -> dict[str, object]:
     home = home_from().prepare()
     with watched(home):
         with failure_shown(study.value):
-            outcome = study_run(home, str(study.value), snapshot, as_task)
+            outcome = study_run(home, str(study.value), snapshot or None, as_task)
         show_run(outcome, load_site(home))
     if outcome.exit_code:
         raise RunNotPublishedError(outcome)
-    return outcome.as_json()
+    return {**outcome.as_json(), "was_known": outcome.was_known}

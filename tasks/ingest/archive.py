@@ -11,6 +11,7 @@ from typing import BinaryIO
 from tasks.ingest.model import DeliveryRefusedError, Finding
 from tasks.ingest.reading import CHUNK, MAX_RATIO, RATIO_FLOOR
 from tasks.ingest.rules import finding, shown
+from tasks.ingest.turn import private_folder
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 _NESTED = (*ARCHIVE_SUFFIXES, ".7z", ".rar", ".bz2", ".xz", ".zst")
@@ -50,7 +51,7 @@ def unpack(path: Path, target: Path) -> Path:
     """
     if faults := archive_findings(path):
         raise DeliveryRefusedError(*faults)
-    target.mkdir(parents=True, mode=0o700)
+    private_folder(target)
     left = max(RATIO_FLOOR, MAX_RATIO * path.stat().st_size)
     for entry, source in _open_entries(path):
         left -= _copy(source, target / PurePosixPath(entry.name), left, path)
@@ -104,7 +105,7 @@ def _open_entries(path: Path) -> Iterator[tuple[Entry, BinaryIO]]:
 
 def _copy(source: BinaryIO, target: Path, limit: int, archive: Path) -> int:
     """Copy one entry; return its size. Stops at the limit, not after it."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(target.parent)
     size = 0
     with source, target.open("xb") as out:
         while chunk := source.read(CHUNK):

@@ -21,6 +21,7 @@ from tasks.ingest.model import DeliveryOutcome, DeliveryStatus, FileOutcome, Fin
 from tasks.ingest.quarantine import write_quarantine
 from tasks.ingest.stage import Staged
 from tasks.ingest.standing import lake_if_any, snapshot_of, standing
+from tasks.ingest.turn import private_folder
 
 _SAID = ("kind", "format", "data_cutoff", "data_class", "vocabulary_version")
 
@@ -253,6 +254,6 @@ def _put_away(home: Home, staged: Staged) -> None:
     manifest = _manifest(staged)
     suffix = "".join(staged.path.suffixes[-2:]) if staged.path.is_file() else ""
     target = home.deliveries / manifest.site_id / f"{manifest.delivery_id}{suffix}"
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(target.parent)
     if staged.path.exists() and not target.exists():
         os.rename(staged.path, target)  # noqa: PTH104 - never copies

@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.core.duck import duck, quoted
 from tasks.core.paths import Home
 from tasks.ingest.stage import Staged
+from tasks.ingest.turn import private_folder
 
 COLUMNS = ("delivery_id", "site_id", "file", "line", "column", "code", "row_sha256")
 
@@ -22,7 +23,7 @@ def write_quarantine(home: Home, staged: Staged) -> None:
     assert staged.manifest is not None  # noqa: S101 - whatever was staged has one
     assert staged.stage_file is not None  # noqa: S101
     target = quarantine_file(home, staged.manifest.site_id, staged.manifest.delivery_id)
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(target.parent)
     draft = staged.work / "quarantine.parquet"
     with duck(staged.stage_file, read_only=True) as con:
         found = con.execute(

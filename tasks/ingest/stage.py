@@ -178,7 +178,8 @@ class _Stage:
         models = [(file, file.model) for file in staged if file.model]
         for file, model in models:
             find_repeats(self.con, model, file.columns)
-        self._collect_persons(any(model.name == "person" for _, model in models))
+        if models:
+            self._collect_persons(any(model.name == "person" for _, model in models))
         for file, model in models:
             if model.name != "person" and "person_id" in file.columns:
                 find_orphans(self.con, model)

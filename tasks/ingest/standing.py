@@ -51,12 +51,7 @@ def standing(con: Connection, manifest: Manifest, content: str) -> list[Finding]
 def persons_in_force(con: Connection, site_id: str) -> pa.Table:
     """Return the persons of a site that the lake holds, as one column `person_id`."""
     query = "select person_id from lake.omop.person where site_id = $site_id"
-    return con.execute(query, {"site_id": site_id}).fetch_arrow_table()
-
-
-def no_persons() -> pa.Table:
-    """Return no person, in the form of `persons_in_force`."""
-    return pa.table({"person_id": pa.array([], pa.int64())})
+    return con.execute(query, {"site_id": site_id}).to_arrow_table()
 
 
 def snapshot_of(con: Connection, manifest: Manifest) -> int | None:

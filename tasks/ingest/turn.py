@@ -41,6 +41,14 @@ def new_work_folder(home: Home) -> Path:
     return folder
 
 
+def private_folder(path: Path) -> Path:
+    """Create a folder and what is missing above it, for this user only; return it."""
+    for folder in reversed((path, *path.parents)):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
 def clear_leftovers(home: Home) -> int:
     """Remove the staging of ingests that ended without cleaning up; return how many."""
     left = [path for path in home.work.glob(f"{_PREFIX}*") if path.is_dir()]

@@ -40,7 +40,7 @@ def config(font: str) -> Spec:
     return {
         "font": font,
         "background": None,
-        "padding": {"left": 8, "top": 6, "right": 28, "bottom": 6},
+        "padding": {"left": 24, "top": 6, "right": 28, "bottom": 6},
         "view": {"stroke": None},
         "axis": {
             "labelColor": SOFT,

@@ -120,7 +120,7 @@ class Context:
     def interval(self, row: Record, write: Write) -> Runs:
         """Return the confidence interval of a row, `low–high`."""
         low, high = row["ci_low"], row["ci_high"]
-        if row["status"] != "ok" or low is None or high is None:
+        if row["status"] != "ok" or low is None or high is None or low == high:
             return ()
         parts = [self.number(row, column, write) for column in ("ci_low", "ci_high")]
         return runs(parts[0], self._between(parts[0].text, parts[1].text), parts[1])

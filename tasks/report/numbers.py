@@ -23,6 +23,13 @@ def percent(share: float, places: int = 1) -> str:
     return f"{decimals(100 * share, places)}%"
 
 
+def share(part: float, whole: float) -> str:
+    """Write a part of a whole as per cent; never 0% or 100% unless it is exactly that."""
+    if 0 < part < 0.0005 * whole:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 * whole < part < whole else percent(part / whole)
+
+
 def p_value(value: float) -> str:
     """0.4567 -> 0.46; 0.0123 -> 0.012; 0.00004 -> <0.001."""
     if value < 0.001:

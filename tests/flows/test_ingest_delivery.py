@@ -1,6 +1,5 @@
 """From a delivery to the lake: one commit or none, replacement, upsert, crashes, two at once."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -311,4 +310,4 @@ def test_waiting_has_an_end(tmp_path):
         other.start()
         other.join()
     assert failed == [16]
-    assert os.listdir(home.work) == [".ingest.lock"]
+    assert [path.name for path in home.work.iterdir()] == [".ingest.lock"]

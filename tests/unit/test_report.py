@@ -28,7 +28,8 @@ from tasks.report.figures import stable_svg
 from tasks.report.html import html_page
 from tasks.report.model import ReportError, ReportInputs
 from tasks.report.render import render_report
-from tasks.report.sections import curves, finding
+from tasks.report.sections import curves, data, finding, other
+from tasks.report.sections.balance import section as balance_section
 from tasks.report.tables import run_html
 from tasks.report.texts import Words, all_texts, fields_of
 from tests.unit.test_report_world import (
@@ -402,6 +403,42 @@ def test_not_estimable_hides_the_estimate_but_not_the_size():
     assert context.number(missing, "estimate", numbers.decimals).text == "not estimable"
     assert context.number(missing, "n", numbers.whole).text == "2,627"
     assert withheld(row)["n"] is None
+
+
+def test_an_analysis_that_failed_is_listed_with_its_reason():
+    row = hazard("cox_iptw", "sensitivity", "iptw_ate", "cox_efron", "robust", 1.0, 0.5, 2.0, 0.5)
+    failed = {**row, "status": "not_estimable", "estimate": None, "note": "no events in one arm"}
+    context = Context(world(results=results_frame([failed], IDENTITY)), "en")
+    (table,) = other.not_estimable(context)
+    assert [plain(cell) for cell in table.rows[0]] == [
+        "cox_iptw", "Sensitivity", "IPT-weighted", "no events in one arm"
+    ]  # fmt: skip
+
+
+def test_a_difference_that_is_not_a_number_is_shown_as_none():
+    odd = balance().with_columns(
+        pl.when(pl.col("covariate") == "age")
+        .then(float("nan"))
+        .otherwise(pl.col("smd"))
+        .alias("smd")
+    )
+    section = balance_section(Context(world(balance=odd), "en"))
+    table = next(block for block in section.blocks if block.kind == "table")
+    assert plain(table.rows[0][3]) == "–"
+
+
+def test_checks_stand_gravest_first_and_shares_are_never_rounded_to_all_or_none():
+    checks = [
+        {**check, "status": "fail", "severity": "critical", "n_rows": 9000, "n_unexpected": 1, "share": 1 / 9000}
+        if check["check_id"].startswith("person.person_id")
+        else check
+        for check in quality()[0]["checks"]
+    ]  # fmt: skip
+    context = Context(world(quality=[{**quality()[0], "checks": checks}]), "en")
+    table = next(b for b in data.section(context).blocks if getattr(b, "id", "") == "failed_checks")
+    assert plain(table.rows[0][2]) == "1 of 9,000 (<0.1%)"
+    assert numbers.share(9999, 10_000) == ">99.9%"
+    assert numbers.share(0, 10) == "0.0%"
 
 
 def test_both_languages_say_the_same_things():

@@ -243,17 +243,17 @@ def _covariate(
 
 def quality() -> list[dict[str, object]]:
     checks = [
-        _check("observation_period.person_exists", "observation_period", "person_id", "error",
+        _check("observation_period.person_exists", "observation_period", "person_id", "critical",
                "fail", 5343, 2649, "2,649 observation periods belong to no person of the delivery",
-               "관찰 기간 2,649건의 사람이 인도 자료에 없음", "quarantine"),
+               "관찰 기간 2,649건의 사람이 인도 자료에 없음", "delivered"),
         _check("drug_exposure.days_supply", "drug_exposure", "days_supply", "warning", "fail",
                67_707, 67_707, "days of supply are missing, so eras may be too short",
-               "처방 일수가 없어 투여 기간이 짧게 계산될 수 있음", "warn"),
+               "처방 일수가 없어 투여 기간이 짧게 계산될 수 있음", "loadable"),
         _check("death.rows", "death", None, "warning", "not_applicable", 0, None, "no deaths",
-               "사망 기록 없음", "warn"),
+               "사망 기록 없음", "loadable"),
     ]  # fmt: skip
     checks += [
-        _check(f"person.{name}", "person", name, "error", "pass", 2694, 0, "", "", "fail_run")
+        _check(f"person.{name}", "person", name, "critical", "pass", 2694, 0, "", "", "loadable")
         for name in ("person_id", "gender_concept_id", "year_of_birth")
     ]
     files = [

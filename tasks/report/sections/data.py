@@ -18,6 +18,7 @@ from tasks.report.context import Context, place
 from tasks.report.model import Record
 
 VERDICT_TONE: dict[str, Tone] = {"pass": "good", "pass_with_warnings": "warn", "blocked": "bad"}
+SEVERITIES = ("critical", "error", "warning", "info")
 SEVERITY_TONE: dict[str, Tone] = {"error": "bad", "critical": "bad", "warning": "warn"}
 
 
@@ -142,8 +143,15 @@ def _counts(context: Context, records: list[Record]) -> Runs:
     )
 
 
+def _gravest_first(check: Record) -> tuple[int, float, str]:
+    severity, share = str(check["severity"]), check.get("share") or 0.0
+    rank = SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+    return rank, -share, str(check["check_id"])
+
+
 def _failed_table(context: Context, failed: list[Record]) -> Table:
     words = context.words
+    failed = sorted(failed, key=_gravest_first)
     columns = (
         Column(words("data.col_where"), width=2.0),
         Column(words("data.col_finding"), width=3.2),
@@ -185,15 +193,16 @@ def affected(context: Context, check: Record) -> Runs:
 
     share = check["n_unexpected"] / check["n_rows"]
     line = context.words.line("data.affected", part=number("n_unexpected"), whole=number("n_rows"))
-    percent = Run(numbers.percent(share), place(source, column="share"), exact=repr(share))
+    written = numbers.share(check["n_unexpected"], check["n_rows"])
+    percent = Run(written, place(source, column="share"), exact=repr(share))
     return runs(line, " (", percent, ")")
 
 
 def _severity(context: Context, check: Record) -> Runs:
     severity = str(check["severity"])
     word = Run(context.words.term("severity", severity), tone=SEVERITY_TONE.get(severity, ""))
-    judged = context.words.term("judged", check.get("on"))
-    return runs(word, " · ", judged) if check.get("on") else (word,)
+    delivered = check.get("on") == "delivered"
+    return runs(word, " · ", context.words("data.as_delivered")) if delivered else (word,)
 
 
 def _all_table(context: Context, records: list[Record]) -> Table:

@@ -4,6 +4,7 @@ from tasks.report import numbers
 from tasks.report.blocks import Finding, Run, Runs, Section, Tile, runs
 from tasks.report.context import Context, locator, place
 from tasks.report.model import Record
+from tasks.report.sections.estimates import hazard_rows
 
 RATIOS = ("hazard_ratio", "subdistribution_hazard_ratio", "rate_ratio", "risk_ratio", "odds_ratio")
 DIFFERENCES = ("rmst_difference", "risk_difference", "rate_difference")
@@ -30,7 +31,7 @@ def statement(context: Context, row: Record) -> tuple[Runs, ...]:
         return (words.line("key.not_shown", state=state),)
     if row["estimate_name"] != "hazard_ratio":
         return (_plain_statement(context, row),)
-    return (_hazard_statement(context, row), _population(context, row))
+    return (_hazard_statement(context, row), runs(_population(context, row), _before(context, row)))
 
 
 def _hazard_statement(context: Context, row: Record) -> Runs:
@@ -72,6 +73,15 @@ def _population(context: Context, row: Record) -> Runs:
         n=context.number(row, "n", numbers.whole),
         events=context.number(row, "n_events", numbers.whole),
     )
+
+
+def _before(context: Context, row: Record) -> Runs:
+    """Name the estimate before adjustment: it shows what the adjustment did."""
+    crude = [r for r in hazard_rows(context) if r["population"] == "crude" and r["status"] == "ok"]
+    if row["population"] == "crude" or not crude:
+        return ()
+    value = context.with_interval(crude[0], numbers.decimals)
+    return runs(" ", context.words.line("key.before", hr=value))
 
 
 def cautions(context: Context, row: Record | None) -> tuple[Runs, ...]:

@@ -20,6 +20,7 @@ from tasks.report.model import Record
 from tasks.report.sections.estimates import ROLE_ORDER
 
 SHARES = {"risk", "risk_difference", "cumulative_incidence", "survival"}
+RATES = {"incidence_rate", "rate_difference"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,8 @@ def writer(row: Record) -> Write:
     """Return how an estimate of this kind is written."""
     if row["estimate_name"] in SHARES:
         return numbers.percent
-    large = abs(row["estimate"] or 0.0) >= 100
-    return lambda value: numbers.decimals(value, 1 if large else 2)
+    places = 1 if row["estimate_name"] in RATES else 2
+    return lambda value: numbers.decimals(value, places)
 
 
 def not_estimable(context: Context) -> list[Block]:
