@@ -48,7 +48,7 @@ fix: $(STAMP)  ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 docs: $(STAMP)  ## Write the generated documents
-	$(BIN)/causeway study schema > docs/study.schema.json
+	$(BIN)/python -m flows.documents
 
 bench: $(STAMP)  ## Measure speed and memory against baselines of the same run
 	$(BIN)/python -m tests.bench

@@ -243,7 +243,7 @@ def _covariate(
 
 def quality() -> list[dict[str, object]]:
     checks = [
-        _check("observation_period.person_exists", "observation_period", "person_id", "critical",
+        _check("observation_period.person_exists", "observation_period", "person_id", "warning",
                "fail", 5343, 2649, "2,649 observation periods belong to no person of the delivery",
                "관찰 기간 2,649건의 사람이 인도 자료에 없음", "delivered"),
         _check("drug_exposure.days_supply", "drug_exposure", "days_supply", "warning", "fail",

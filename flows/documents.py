@@ -1,0 +1,48 @@
+"""Documents that are made from the code, so that they cannot say anything else. `make docs`."""
+
+from tasks.core.paths import PROJECT_ROOT
+from tasks.core.spec import study_schema
+from tasks.ingest.rules import RULES, Rule
+
+DOCS = PROJECT_ROOT / "docs"
+_HEADS = {"E": "error", "W": "accepted with a warning", "I": "information"}
+
+
+def documents() -> dict[str, str]:
+    """Return the text of every generated document, by file name in docs/."""
+    return {"study.schema.json": study_schema(), "codes.md": _codes()}
+
+
+def write_documents() -> None:
+    """Write every generated document."""
+    for name, text in documents().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+
+
+def _codes() -> str:
+    lines = [
+        "# Codes of a delivery",
+        "Written by `make docs` from `tasks/ingest/rules.py`. Words in braces are filled in.",
+        "",
+        "| code | action | says | to fix |",
+        "|---|---|---|---|",
+        *(
+            f"| `{code}` | {' | '.join(_cell(text) for text in _texts(rule))} |"
+            for code, rule in sorted(RULES.items())
+        ),
+        "",
+        f"First letter: {', '.join(f'{letter} {word}' for letter, word in _HEADS.items())}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _texts(rule: Rule) -> tuple[str, str, str]:
+    return rule.action.replace("_", " "), rule.what, rule.fix
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    write_documents()

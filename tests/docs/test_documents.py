@@ -1,0 +1,67 @@
+"""Documents tell the truth of now: generated ones are current, commands and links exist."""
+
+import re
+import subprocess
+
+import pytest
+import typer.main
+
+from flows.cli import app
+from flows.documents import DOCS, documents
+from tasks.core.paths import PROJECT_ROOT
+
+PAGES = sorted([*PROJECT_ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+@pytest.mark.parametrize("name", documents())
+def test_generated_documents_are_current(name):
+    assert (DOCS / name).read_text(encoding="utf-8") == documents()[name], "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(PROJECT_ROOT)))
+def test_links_between_documents_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def commands():
+    group = typer.main.get_command(app)
+    return {name for name in group.commands if name != "study"} | {"study check"}
+
+
+def test_the_readme_names_every_command_and_no_other():
+    text = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`causeway (study check|[a-z]+)", text))
+    assert named == commands()
+
+
+def test_the_make_targets_of_the_documents_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        word
+        for page in PAGES
+        for word in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)
+    }
+    assert named <= targets
+
+
+def test_no_tracked_file_names_a_registry_or_a_machine():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT_ROOT, capture_output=True, check=True
+    ).stdout.split(b"\0")
+    pattern = re.compile(
+        rb"index-url +http|https?://[^ ]+/simple|(?<![\w/])/w[o]rk/|\"resolved\": *\"http"
+    )
+    for name in filter(None, listed):
+        content = (PROJECT_ROOT / name.decode()).read_bytes()
+        assert not pattern.search(content), name
+
+
+def test_the_lock_file_has_a_hash_for_every_package():
+    lines = (PROJECT_ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = [i for i, line in enumerate(lines) if re.match(r"[a-z0-9]", line)]
+    assert len(pinned) > 150
+    for i in pinned:
+        assert "==" in lines[i]
+        assert lines[i + 1].strip().startswith("--hash=sha256:")
