@@ -11,16 +11,23 @@ from prefect.artifacts import (
     create_markdown_artifact,
     create_table_artifact,
 )
+from prefect.logging import get_run_logger
 
 from flows.work.refresh import RefreshOutcome
 from flows.work.study import RunOutcome
 from tasks.core.errors import CausewayError, Message
 from tasks.core.results import read_results
 from tasks.core.site import SiteSettings
+from tasks.core.spec import load_study
 from tasks.ingest.model import DeliveryOutcome
 
-_SHOWN = ("hazard_ratio", "rmst_difference", "risk_difference", "rate_ratio")
-_LANGUAGES = {"en": "English", "ko": "한국어"}
+_SHOWN = {
+    "hazard_ratio": "hazard ratio",
+    "rate_ratio": "rate ratio",
+    "risk_difference": "risk difference",
+    "rmst_difference": "RMST difference",
+}
+_ROLES = ("primary", "secondary", "sensitivity", "exploratory", "replication", "descriptive")
 _FILES = {
     "report.en.html": "Report in English",
     "report.ko.html": "한국어 보고서",
@@ -31,26 +38,23 @@ _MOST_FINDINGS = 40
 
 
 def show_run(outcome: RunOutcome, site: SiteSettings) -> None:
-    """Create the artifacts of one study run."""
+    """Create the artifacts of one study run: a summary, its tables, a link to each report."""
     key = _key(outcome.study_id)
-    if outcome.status == "published":
-        for file in (f for f in outcome.reports if f.suffix == ".html"):
-            language = file.suffixes[0].removeprefix(".")
-            create_link_artifact(
-                f"{_address(outcome, site)}/{file.name}",
-                link_text=_FILES.get(file.name, file.name),
-                key=f"{key}-report-{language}",
-                description=f"Report of {outcome.study_id}, {_LANGUAGES.get(language, language)}",
-            )
-        estimates = key_estimates(outcome)
+    gates, estimates = gate_table(outcome), key_estimates(outcome)
+    for file in (f for f in outcome.reports if f.suffix == ".html"):
+        address = f"{_address(outcome, site)}/{file.name}"
+        text, language = _FILES.get(file.name, file.name), file.suffixes[0].removeprefix(".")
+        create_link_artifact(
+            address, link_text=text, key=f"{key}-report-{language}", description=text
+        )
+        get_run_logger().info("%s: %s", text, address)
+    if estimates:
         create_table_artifact(estimates, key=f"{key}-estimates", description="Key estimates")
-    gates = [
-        {name: _rounded(gate[name]) for name in ("name", "verdict", "value", "threshold")}
-        for gate in outcome.gates
-    ]
     create_table_artifact(gates, key=f"{key}-gates", description="Gates and their verdicts")
     create_markdown_artifact(
-        _summary(outcome, site), key=f"{key}-summary", description=_in_a_word(outcome)
+        _summary(outcome, site, estimates, gates),
+        key=f"{key}-summary",
+        description=f"{_in_a_word(outcome)}: start here",
     )
 
 
@@ -135,32 +139,80 @@ def failure_shown(name: str) -> Iterator[None]:
 
 
 def key_estimates(outcome: RunOutcome) -> list[dict[str, object]]:
-    """Return the contrasts of a published run, with interval, people and events."""
-    shown = read_results(outcome.folder).filter(pl.col("estimate_name").is_in(_SHOWN))
-    columns = (
-        "analysis_id role population estimate_name estimate ci_low ci_high se_method n n_events "
-        "status"
-    ).split()
+    """Return the contrasts of a published run for reading, the primary analysis first."""
+    if outcome.status != "published":
+        return []
+    shown = read_results(outcome.folder).filter(pl.col("estimate_name").is_in(list(_SHOWN)))
+    rows = sorted(shown.iter_rows(named=True), key=lambda row: _ROLES.index(row["role"]))
     return [
-        {name: _rounded(value) for name, value in row.items()}
-        for row in shown.select(columns).iter_rows(named=True)
+        {
+            "analysis": _analysis(row),
+            "estimate": _estimate(row),
+            "measure": _measure(row),
+            "people": row["n"],
+            "events": row["n_events"],
+        }
+        for row in rows
     ]
 
 
-def _summary(outcome: RunOutcome, site: SiteSettings) -> str:
+def gate_table(outcome: RunOutcome) -> list[dict[str, object]]:
+    """Return the gates of a run for reading."""
+    return [
+        {
+            "gate": gate["name"],
+            "verdict": gate["verdict"],
+            "value": _number(gate["value"]),
+            "threshold": _number(gate["threshold"]),
+        }
+        for gate in outcome.gates
+    ]
+
+
+def _analysis(row: Mapping[str, object]) -> str:
+    name, role = str(row["analysis_id"]), str(row["role"])
+    return name if name == role else f"{name} ({role})"
+
+
+def _measure(row: Mapping[str, object]) -> str:
+    """What an estimate is: measure, time, population and kind of standard error."""
+    at = f" at {_number(row['at'])} days" if row["at_kind"] == "time_days" else ""
+    method = f", {row['se_method']}" if row["se_method"] else ""
+    text = f"{_SHOWN[str(row['estimate_name'])]}{at}, {row['population']}{method}"
+    return text.replace("_", " ")
+
+
+def _estimate(row: Mapping[str, object]) -> str:
+    """An estimate with its interval, or why there is none."""
+    if row["estimate"] is None:
+        return str(row["status"]).replace("_", " ")
+    bounds = f" ({_number(row['ci_low'])} to {_number(row['ci_high'])})"
+    return _number(row["estimate"]) + (bounds if row["ci_low"] is not None else "")
+
+
+def _summary(
+    outcome: RunOutcome,
+    site: SiteSettings,
+    estimates: list[dict[str, object]],
+    gates: list[dict[str, object]],
+) -> str:
     known = " It was published before; nothing was computed again." if outcome.was_known else ""
-    lines = [f"# {outcome.study_id}: {outcome.status}"]
-    if outcome.status == "published":
-        files = [file.name for file in outcome.reports]
-        base = _address(outcome, site)
-        links = [
-            f"- [{_FILES.get(name, name)}]({base}/{name})" for name in sorted(files, key=_order)
-        ]
-        lines += ["## Read the report", "\n".join(links)]
-    lines.append(f"Run `{outcome.run_id}` on snapshot {outcome.snapshot_id}.{known}")
-    if outcome.messages:
-        lines.append(_told("## Messages", outcome.messages))
-    return "\n\n".join(lines)
+    base = _address(outcome, site)
+    names = [name for name in _FILES if outcome.folder / name in outcome.reports]
+    lines = [
+        f"# {load_study(outcome.study_id).study.title.en}: {outcome.status}",
+        " · ".join(f"[{_FILES[name]}]({base}/{name})" for name in names),
+        f"`{outcome.study_id}`, run `{outcome.run_id}`, snapshot {outcome.snapshot_id}.{known}",
+        _told("## Messages", outcome.messages) if outcome.messages else "",
+        _rows("## Key estimates", estimates),
+        _rows("## Gates", gates),
+    ]
+    return "\n\n".join(line for line in lines if line)
+
+
+def _rows(title: str, rows: list[dict[str, object]]) -> str:
+    """Markdown of a titled table; nothing without rows."""
+    return f"{title}\n\n{_table(list(rows[0]), [list(r.values()) for r in rows])}" if rows else ""
 
 
 def _in_a_word(outcome: RunOutcome) -> str:
@@ -218,10 +270,8 @@ def _key(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _order(name: str) -> int:
-    names = list(_FILES)
-    return names.index(name) if name in names else len(names)
-
-
-def _rounded(value: object) -> object:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+def _number(value: object) -> str:
+    """A number for reading: four significant digits, and what is 0 to six decimals is 0."""
+    if not isinstance(value, int | float):
+        return "–"
+    return f"{round(value, 6):.4g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -1,8 +1,10 @@
 """Archives: a delivery in one .zip or .tar.gz is unpacked without leaving its folder."""
 
+import gzip
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,17 +16,28 @@ from tasks.ingest.rules import finding, shown
 from tasks.ingest.turn import private_folder
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    RuntimeError,  # a password is needed
+    NotImplementedError,  # a way of packing that Python does not know
+    FileExistsError,  # two entries of one name
+    gzip.BadGzipFile,
+)
 _NESTED = (*ARCHIVE_SUFFIXES, ".7z", ".rar", ".bz2", ".xz", ".zst")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of an archive, whatever its kind."""
+    """One entry of an archive, whatever its kind; `size` as the archive declares it."""
 
     name: str
     is_link: bool
     is_folder: bool
     is_file: bool
+    size: int
 
 
 def is_archive(path: Path) -> bool:
@@ -34,12 +47,17 @@ def is_archive(path: Path) -> bool:
 
 def archive_findings(path: Path) -> list[Finding]:
     """Return what is wrong with the entries of an archive; nothing is unpacked."""
+    left, found = _limit(path), list[Finding]()
     try:
-        entries = list(_entries(path))
-    except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError):
-        return [finding("E_MAGIC", path.name, expected="an archive", found="not readable as one")]
-    faults = ((entry, _fault(entry)) for entry in entries)
-    return [finding(code, path.name, name=shown(entry.name)) for entry, code in faults if code]
+        for entry in _entries(path):
+            left -= entry.size
+            if left < 0:
+                return [finding("E_SIZE_LIMIT", path.name, limit=f"{_limit(path):,}")]
+            if code := _fault(entry):
+                found.append(finding(code, path.name, name=shown(entry.name)))
+    except _DAMAGED:
+        return [_damaged(path)]
+    return found
 
 
 def unpack(path: Path, target: Path) -> Path:
@@ -47,17 +65,27 @@ def unpack(path: Path, target: Path) -> Path:
 
     Raises:
         DeliveryRefusedError: An entry is a link or an archive, leaves the folder, or expands
-            too far.
+            too far; or the archive is damaged.
     """
     if faults := archive_findings(path):
         raise DeliveryRefusedError(*faults)
     private_folder(target)
-    left = max(RATIO_FLOOR, MAX_RATIO * path.stat().st_size)
-    for entry, source in _open_entries(path):
-        left -= _copy(source, target / PurePosixPath(entry.name), left, path)
-    folders = [item for item in target.iterdir() if item.is_dir()]
-    single = len(folders) == 1 and len(list(target.iterdir())) == 1
-    return folders[0] if single else target
+    left = _limit(path)
+    try:
+        for entry, source in _open_entries(path):
+            left -= _copy(source, target / PurePosixPath(entry.name), left, path)
+    except _DAMAGED:
+        raise DeliveryRefusedError(_damaged(path)) from None
+    folders = [target, *sorted(item for item in target.iterdir() if item.is_dir())]
+    return next((folder for folder in folders if (folder / "manifest.json").is_file()), target)
+
+
+def _limit(path: Path) -> int:
+    return max(RATIO_FLOOR, MAX_RATIO * path.stat().st_size)
+
+
+def _damaged(path: Path) -> Finding:
+    return finding("E_MAGIC", path.name, expected="an archive", found="damaged or locked")
 
 
 def _fault(entry: Entry) -> str | None:
@@ -83,11 +111,11 @@ def _entries(path: Path) -> Iterator[Entry]:
 def _zip_entry(item: zipfile.ZipInfo) -> Entry:
     mode = item.external_attr >> 16
     link = stat.S_ISLNK(mode)
-    return Entry(item.filename, link, item.is_dir(), not link and not item.is_dir())
+    return Entry(item.filename, link, item.is_dir(), not link and not item.is_dir(), item.file_size)
 
 
 def _tar_entry(item: tarfile.TarInfo) -> Entry:
-    return Entry(item.name, item.issym() or item.islnk(), item.isdir(), item.isreg())
+    return Entry(item.name, item.issym() or item.islnk(), item.isdir(), item.isreg(), item.size)
 
 
 def _open_entries(path: Path) -> Iterator[tuple[Entry, BinaryIO]]:

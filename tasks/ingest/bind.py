@@ -13,6 +13,9 @@ MAX_NAME = 256
 _NAMES_SHOWN = 10
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
+# Names that staging adds to a table.
+_OWN_COLUMNS = ("_row", "_code", "_fault", "_warned")
+
 # New in CDM 5.4: an extract of 5.3 cannot have them.
 NEW_IN_54 = {"metadata": {"metadata_id"}, "cdm_source": {"cdm_version_concept_id"}}
 
@@ -71,7 +74,7 @@ def bind(file: str, table: Table, names: Sequence[str]) -> tuple[Binding, list[F
     if faults:
         raise FileRefusedError(*faults)
     fields = {name: columns.index(name) for name in table.names if name in columns}
-    return Binding(tuple(names), fields), list(_remarks(file, table, delivered, columns))
+    return Binding(tuple(names), fields), list(_remarks(file, table, names, columns))
 
 
 def bind_all(file: str, table: str, names: Sequence[str]) -> tuple[Binding, list[Finding]]:
@@ -84,7 +87,7 @@ def bind_all(file: str, table: str, names: Sequence[str]) -> tuple[Binding, list
     named = [name.strip() for name in names]
     if not any(named) or named[0].startswith("#") or all(_is_number(name) for name in named):
         raise FileRefusedError(finding("E_NO_HEADER", file, table=table))
-    counts = Counter(name.lower() for name in named if name)
+    counts = Counter([*_OWN_COLUMNS, *(name.lower() for name in named if name)])
     twice = sorted({name for name in named if counts[name.lower()] > 1})
     if twice:
         raise FileRefusedError(
@@ -128,9 +131,11 @@ def _missing(file: str, table: Table, columns: Sequence[str]) -> Iterator[Findin
 
 
 def _remarks(
-    file: str, table: Table, delivered: Sequence[str], columns: Sequence[str]
+    file: str, table: Table, names: Sequence[str], columns: Sequence[str]
 ) -> Iterator[Finding]:
-    yield from _unknown(file, table.name, [name for name in columns if not table.has(name)])
+    delivered = [name.strip().lower() for name in names]
+    unknown = [n.strip() for n, c in zip(names, columns, strict=True) if not table.has(c)]
+    yield from _unknown(file, table.name, unknown)
     for name in READ_BY_STUDIES.get(table.name, ()):
         if name not in columns:
             yield finding("W_COLUMN_MISSING_OPTIONAL", file, column=name, name=name)

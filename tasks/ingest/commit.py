@@ -16,7 +16,7 @@ from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.ingest.bind import NEW_IN_54
-from tasks.ingest.manifest import Manifest
+from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import DeliveryOutcome, DeliveryStatus, FileOutcome, Finding, codes_of
 from tasks.ingest.quarantine import write_quarantine
 from tasks.ingest.stage import Staged
@@ -213,9 +213,9 @@ def _record(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_j
     manifest = staged.manifest
     ids = {"delivery_id": outcome.delivery_id, "site_id": outcome.site_id}
     sha256 = {entry.name: entry.sha256.lower() for entry in manifest.files} if manifest else {}
-    if outcome.files:
-        rows = [{**ids, **_ledger_row(file, sha256.get(file.file))} for file in outcome.files]
-        _insert(con, "ledger", rows)
+    files = outcome.files or (_unread(outcome),)
+    rows = [{**ids, **_ledger_row(file, sha256.get(file.file))} for file in files]
+    _insert(con, "ledger", rows)
     said = manifest.model_dump() if manifest else {}
     delivery = {key: said.get(key) for key in _SAID} | {
         **ids,
@@ -225,6 +225,11 @@ def _record(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_j
         "quality": quality_json,
     }
     _insert(con, "delivery", [delivery])
+
+
+def _unread(outcome: DeliveryOutcome) -> FileOutcome:
+    """What the ledger says of a delivery whose files are not known."""
+    return FileOutcome(MANIFEST, None, "rejected", 0, 0, 0, 0, outcome.codes)
 
 
 def _ledger_row(file: FileOutcome, sha256: str | None) -> dict[str, object]:

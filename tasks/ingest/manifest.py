@@ -175,7 +175,7 @@ def _fault(fault: dict[str, object]) -> Finding:
     loc = fault["loc"]
     key = ".".join(str(part) for part in loc) if isinstance(loc, tuple) else ""
     if key in {"site_id", "delivery_id"} and fault["type"] != "missing":
-        return finding("E_ID_FORMAT", MANIFEST, column=key, key=key, pattern=f"[{ID_PATTERN}]")
+        return finding("E_ID_FORMAT", MANIFEST, column=key, key=key, pattern=ID_PATTERN)
     detail = f"{shown(key)}: {str(fault['msg']).removeprefix('Value error, ')}"
     return finding("E_MANIFEST_PARSE", MANIFEST, detail=detail)
 

@@ -24,6 +24,7 @@ MAX_RATIO = 200
 RATIO_FLOOR = 1 << 20
 _UTF8 = {"utf-8", "utf-8-sig"}
 _BOMS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+_LONGEST_MARK = 4
 _QUOTE, _NEWLINE = 34, 10
 _BLANKS = b" \t\v\f"
 _BLANK, _EDGE, _CONTROL = 1, 2, 4
@@ -86,14 +87,13 @@ def utf8_chunks(file: TextFile) -> Iterator[bytes]:
         DeliveryRefusedError: The gzip is damaged or expands beyond its limit.
         FileRefusedError: The bytes are not text of the declared encoding.
     """
-    decode = _Recoder(file)
-    first = True
-    for chunk in _raw_chunks(file):
-        if first:
-            _refuse_other_unicode(file, chunk)
-        text = decode(chunk)
-        yield text.removeprefix(codecs.BOM_UTF8) if first else text
-        first = False
+    decode, chunks = _Recoder(file), _raw_chunks(file)
+    head = b""
+    while len(head) < _LONGEST_MARK and (chunk := next(chunks, b"")):
+        head += chunk
+    _refuse_other_unicode(file, head)
+    yield decode(head).removeprefix(codecs.BOM_UTF8)
+    yield from map(decode, chunks)
     yield decode(b"", final=True)
 
 

@@ -47,14 +47,14 @@ RULES: dict[str, Rule] = {
         "the delivery holds no manifest.json", "write manifest.json last, then send again."
     ),
     "E_MANIFEST_PARSE": _reject_delivery(
-        "manifest.json: {detail}", "correct manifest.json; the contract is in docs."
+        "{detail}", "correct manifest.json; the contract is in docs."
     ),
     "E_MANIFEST_PATH": _reject_delivery(
         "manifest.json names {name}, which is not a plain file name in the delivery",
         "list files by their names only, all beside manifest.json.",
     ),
     "E_ID_FORMAT": _reject_delivery(
-        "{key} does not match {pattern}", "choose an id of letters, digits, - and _."
+        "{key} is not of the form {pattern}", "choose an id of letters, digits, - and _."
     ),
     "E_INCOMPLETE": _reject_delivery(
         "{name}: the upload still runs and manifest.json is not there yet",

@@ -32,6 +32,7 @@ _NEVER = (
     (0, b"\x80\x05\x95", "a pickle"),
 )
 _XML_LIMIT = 1 << 20
+_UNSAFE = frozenset("/\\:*?[")  # paths, and what DuckDB reads as a pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def check_delivery(folder: Path, manifest: Manifest) -> list[Finding]:
         findings = [*_folder(folder, manifest), *_tables(listed)]
         for file in listed:
             findings += _first_fault(file)
+    findings = list(dict.fromkeys(findings))
     errors = [item for item in findings if item.severity == "error"]
     if errors:
         raise DeliveryRefusedError(*findings)
@@ -105,9 +107,7 @@ def _names(manifest: Manifest) -> list[Finding]:
 
 
 def _plain(name: str) -> bool:
-    return (
-        name.isprintable() and not set(name) & set("/\\:") and name not in {"", ".", "..", MANIFEST}
-    )
+    return name.isprintable() and not set(name) & _UNSAFE and name not in {"", ".", "..", MANIFEST}
 
 
 def _folder(folder: Path, manifest: Manifest) -> Iterator[Finding]:

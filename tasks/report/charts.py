@@ -35,40 +35,37 @@ class CurveText:
     interval: str
 
 
-def config(font: str) -> Spec:
-    """Return the look that all charts share."""
-    return {
-        "font": font,
-        "background": None,
-        "padding": {"left": 24, "top": 6, "right": 28, "bottom": 6},
-        "view": {"stroke": None},
-        "axis": {
-            "labelColor": SOFT,
-            "titleColor": INK,
-            "labelFontSize": 12,
-            "titleFontSize": 12,
-            "titleFontWeight": "bold",
-            "titlePadding": 10,
-            "gridColor": GRID,
-            "domainColor": RULE,
-            "tickColor": RULE,
-            "labelPadding": 5,
-            "labelFlush": False,
-        },
-        "legend": {
-            "labelFontSize": 12,
-            "labelColor": INK,
-            "labelLimit": 0,
-            "symbolSize": 90,
-            "symbolOpacity": 1,
-        },
-        "title": {"fontSize": 12, "color": INK, "fontWeight": "bold", "anchor": "start"},
-    }
+_LOOK: Spec = {
+    "background": None,
+    "padding": {"left": 24, "top": 6, "right": 28, "bottom": 6},
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": SOFT,
+        "titleColor": INK,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "bold",
+        "titlePadding": 10,
+        "gridColor": GRID,
+        "domainColor": RULE,
+        "tickColor": RULE,
+        "labelPadding": 5,
+        "labelFlush": False,
+    },
+    "legend": {
+        "labelFontSize": 12,
+        "labelColor": INK,
+        "labelLimit": 0,
+        "symbolSize": 90,
+        "symbolOpacity": 1,
+    },
+    "title": {"fontSize": 12, "color": INK, "fontWeight": "bold", "anchor": "start"},
+}
 
 
 def with_font(spec: Spec, font: str) -> Spec:
     """Return the chart set in one font family."""
-    return {**spec, "config": config(font)}
+    return {**spec, "config": {**_LOOK, "font": font}}
 
 
 def curve_chart(
@@ -99,35 +96,36 @@ def _curves(
     curve: Sequence[Point], text: CurveText, x: Spec, ticks: list[float], floor_at_zero: bool
 ) -> Spec:
     domain = incidence_domain(curve) if floor_at_zero else survival_domain(curve)
-    layers = [
-        {
-            "mark": {"type": "area", "interpolate": "step-after", "opacity": 0.16},
-            "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
-            "encoding": {"y": _y(text, domain, "low"), "y2": {"field": "high"}},
-        },
-        {
-            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2.2},
-            "encoding": {"y": _y(text, domain, "estimate"), "strokeDash": _dash(text)},
-        },
-        {
-            "mark": {"type": "point", "opacity": 0, "size": 160, "filled": True},
-            "encoding": {"y": _y(text, domain, "estimate"), "tooltip": _curve_tooltip(text)},
-        },
-    ]
     axis = {"title": text.x_title, "grid": False, "tickMinStep": 1}
     if ticks:
         axis["values"] = ticks
-    shared = {
-        "x": {"field": "day", "type": "quantitative", "scale": x, "axis": axis},
-        "color": _arm_colour(text),
-    }
+    day = {"field": "day", "type": "quantitative", "scale": x, "axis": axis}
     return {
         "width": WIDTH,
         "height": 260,
         "data": {"values": [dict(point) for point in curve]},
-        "encoding": shared,
-        "layer": layers,
+        "encoding": {"x": day, "color": _arm_colour(text)},
+        "layer": _curve_layers(text, domain),
     }
+
+
+def _curve_layers(text: CurveText, domain: tuple[float, float]) -> list[Spec]:
+    """Bands, steps, and unseen points that a reader can point at."""
+    estimate = _y(text, domain, "estimate")
+    band = {
+        "mark": {"type": "area", "interpolate": "step-after", "opacity": 0.16},
+        "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
+        "encoding": {"y": _y(text, domain, "low"), "y2": {"field": "high"}},
+    }
+    steps = {
+        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2.2},
+        "encoding": {"y": estimate, "strokeDash": _dash(text)},
+    }
+    points = {
+        "mark": {"type": "point", "opacity": 0, "size": 160, "filled": True},
+        "encoding": {"y": estimate, "tooltip": _curve_tooltip(text)},
+    }
+    return [band, steps, points]
 
 
 def _y(text: CurveText, domain: tuple[float, float], field: str) -> Spec:
@@ -345,38 +343,35 @@ def love_chart(
         x_title: Title of the horizontal axis.
         limit: Where the dashed line stands.
     """
-    highest = max((point["smd"] for point in points), default=limit)
-    colours = [ADJUSTMENT_LOOK[name][0] for name, _ in adjustments]
-    shapes = [ADJUSTMENT_LOOK[name][1] for name, _ in adjustments]
-    domain = {"domain": [word for _, word in adjustments]}
-    legend = {"orient": "top", "title": None, "columns": 2}
-    encoding = {
-        "x": {
-            "field": "smd",
-            "type": "quantitative",
-            "scale": {"domain": [0, max(limit * 1.5, highest * 1.05)], "nice": False, "padding": 7},
-            "axis": {"title": x_title, "grid": False, "tickCount": 6},
-        },
-        "color": _nominal("adjustment", {**domain, "range": colours}, legend),
-        "shape": _nominal("adjustment", {**domain, "range": shapes}, legend),
-        "tooltip": [
-            {"field": "label", "type": "nominal", "title": " "},
-            {"field": "adjustment", "type": "nominal", "title": " "},
-            {"field": "value_text", "type": "nominal", "title": x_title},
-        ],
-    }
+    position = {**_position(), "scale": {"domain": list(range(len(labels)))}}
+    marks = {"type": "point", "filled": True, "size": 62, "opacity": 0.95}
+    encoding = _love_encoding(points, adjustments, x_title, limit)
     return {
         "width": WIDTH - 270,
         "height": {"step": 17},
         "data": {"values": [dict(point) for point in points]},
-        "encoding": {"y": {**_position(), "scale": {"domain": list(range(len(labels)))}}},
-        "layer": [
-            _limit_line(limit),
-            _row_names(labels),
-            {
-                "mark": {"type": "point", "filled": True, "size": 62, "opacity": 0.95},
-                "encoding": encoding,
-            },
+        "encoding": {"y": position},
+        "layer": [_limit_line(limit), _row_names(labels), {"mark": marks, "encoding": encoding}],
+    }
+
+
+def _love_encoding(
+    points: Sequence[Point], adjustments: Sequence[tuple[str, str]], x_title: str, limit: float
+) -> Spec:
+    highest = max((point["smd"] for point in points), default=limit)
+    scale = {"domain": [0, max(limit * 1.5, highest * 1.05)], "nice": False, "padding": 7}
+    axis = {"title": x_title, "grid": False, "tickCount": 6}
+    domain = {"domain": [word for _, word in adjustments]}
+    looks = [ADJUSTMENT_LOOK[name] for name, _ in adjustments]
+    legend = {"orient": "top", "title": None, "columns": 2}
+    return {
+        "x": {"field": "smd", "type": "quantitative", "scale": scale, "axis": axis},
+        "color": _nominal("adjustment", {**domain, "range": [c for c, _ in looks]}, legend),
+        "shape": _nominal("adjustment", {**domain, "range": [s for _, s in looks]}, legend),
+        "tooltip": [
+            {"field": "label", "type": "nominal", "title": " "},
+            {"field": "adjustment", "type": "nominal", "title": " "},
+            {"field": "value_text", "type": "nominal", "title": x_title},
         ],
     }
 

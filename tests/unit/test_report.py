@@ -380,7 +380,7 @@ def test_a_missed_gate_is_said_beside_the_finding():
         for gate in world().gates
     ]
     box = finding.section(Context(world(gates=gates), "en")).blocks[0]
-    assert any("1 of 4 pre-specified gates did not pass" in plain(line) for line in box.cautions)
+    assert any("1 of 4 gates of the study did not pass" in plain(line) for line in box.cautions)
 
 
 def test_a_run_with_little_in_it_still_makes_a_report():
