@@ -30,6 +30,7 @@ from tasks.core.runs import (
     code_hash,
     finish,
     is_intact,
+    lock_hash,
     package_versions,
     read_manifest,
     run_folder,
@@ -232,6 +233,7 @@ def write_report(
     pinned: Pinned,
     quality: list[dict[str, object]],
     gates: list[dict[str, object]],
+    k: int | None,
     folder: Path,
 ) -> list[Path]:
     """Render the report of a run from the tables in its folder."""
@@ -243,12 +245,12 @@ def write_report(
         quality=quality,
         deliveries=pinned.deliveries,
         gates=gates,
-        provenance=provenance(pinned.identity),
+        provenance=provenance(pinned.identity, k),
     )
     return render_report(inputs, folder)
 
 
-def provenance(identity: RunIdentity) -> dict[str, str]:
+def provenance(identity: RunIdentity, k: int | None) -> dict[str, str]:
     """Return what the footer of a report names: hashes and versions, no clock and no host."""
     return {
         "run_id": identity.run_id,
@@ -257,6 +259,8 @@ def provenance(identity: RunIdentity) -> dict[str, str]:
         "snapshot_id": str(identity.snapshot_id),
         "data_cutoff": identity.data_cutoff,
         "code_hash": identity.code_hash,
+        "lock_hash": lock_hash(),
+        **({} if k is None else {"disclosure_threshold": str(k)}),
         **{f"package {name}": number for name, number in package_versions().items()},
     }
 
@@ -280,7 +284,7 @@ def _do(
     released = step("protect", protect, found, k)
     quality = release_quality(quality_of(pinned), k)
     step("write results", write_results, pinned, released, quality, work.outputs)
-    step("write report", write_report, spec, pinned, quality, gates, work.outputs)
+    step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     details = _details(pinned, gates, released.messages)
     folder = step("publish", finish, home, identity, work, "published", details)
     return RunOutcome(

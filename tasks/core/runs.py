@@ -76,6 +76,11 @@ def code_hash(root: Path = PROJECT_ROOT) -> str:
     return digest.hexdigest()
 
 
+def lock_hash() -> str:
+    """Return the checksum of the lock file."""
+    return _sha256(PROJECT_ROOT / "requirements.lock")
+
+
 def run_folder(home: Home, study_id: str, run_id: str) -> Path:
     """Folder of a finished run."""
     return home.runs / study_id / run_id
@@ -199,7 +204,7 @@ def _write_manifest(
         "content_hash": identity.content_hash,
         "data_cutoff": identity.data_cutoff,
         "code_hash": identity.code_hash,
-        "lock_hash": _sha256(PROJECT_ROOT / "requirements.lock"),
+        "lock_hash": lock_hash(),
         "packages": package_versions(),
         "status": status,
         **details,

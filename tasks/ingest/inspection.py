@@ -124,22 +124,26 @@ def _text(manifest: Manifest, file: Listed) -> Inspected:
         delimiter=manifest.delimiter,
         limit=file.entry.bytes_uncompressed,
     )
-    records = 0
     try:
         scanned = scan(text)
-        records = scanned.records
-        names, skip_lines = read_header(text)
-        if not names:
-            raise DeliveryRefusedError(finding("E_EMPTY", file.name))
-        binding, remarks = _bound(manifest, file, names)
-        rows = _records(text, scanned) - 1
+    except FileRefusedError as refused:
+        return Inspected(file, refused.findings)
+    try:
+        return _scanned_text(manifest, file, text, scanned)
     except FileRefusedError as refused:
         headless = any(item.code == "E_NO_HEADER" for item in refused.findings)
-        return Inspected(file, refused.findings, max(0, records - (not headless)))
-    findings = (*remarks, *_counted(manifest, file, rows))
+        return Inspected(file, refused.findings, max(0, scanned.records - (not headless)))
+
+
+def _scanned_text(manifest: Manifest, file: Listed, text: TextFile, scanned: Scan) -> Inspected:
+    names, skip_lines = read_header(text)
+    if not names:
+        raise DeliveryRefusedError(finding("E_EMPTY", file.name))
+    binding, remarks = _bound(manifest, file, names)
+    rows = _records(text, scanned) - 1
     return Inspected(
         listed=file,
-        findings=findings,
+        findings=(*remarks, *_counted(manifest, file, rows)),
         rows=rows,
         binding=binding,
         text=text,

@@ -113,12 +113,9 @@ def stage_delivery(home: Home, site: SiteSettings, path: Path) -> Staged:
 def _stage(home: Home, site: SiteSettings, begun: Staged, folder: Path) -> Staged:
     assert begun.manifest is not None  # noqa: S101 - read before
     manifest, content = begun.manifest, content_sha256(begun.manifest)
-    remarks = check_delivery(folder, manifest)
-    files = listed_files(folder, manifest)
+    remarks, files = check_delivery(folder, manifest), listed_files(folder, manifest)
     _refuse_form(manifest, files)
-    with lake_if_any(home, site) as lake:
-        if lake and (known := standing(lake, manifest, content)):
-            raise DeliveryRefusedError(*known)
+    _refuse_known(home, site, manifest, content)
     inspected = inspect_files(manifest, files)
     stage_file = begun.work / "stage.duckdb"
     with duck(stage_file) as con:
@@ -133,6 +130,13 @@ def _stage(home: Home, site: SiteSettings, begun: Staged, folder: Path) -> Stage
         findings=(*remarks, *findings),
         stage_file=stage_file,
     )
+
+
+def _refuse_known(home: Home, site: SiteSettings, manifest: Manifest, content: str) -> None:
+    """Refuse a delivery for which the lake has no place, before any row of it is read."""
+    with lake_if_any(home, site) as lake:
+        if lake and (known := standing(lake, manifest, content)):
+            raise DeliveryRefusedError(*known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from tasks.core.lake import COMMITTED, Connection, open_lake
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
-from tasks.ingest.manifest import Manifest
+from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import Finding
 from tasks.ingest.rules import finding
 
@@ -42,9 +42,9 @@ def standing(con: Connection, manifest: Manifest, content: str) -> list[Finding]
         },
     ).fetchall()
     if (content,) in known:
-        return [finding("I_DUPLICATE_DELIVERY", "manifest.json", delivery_id=delivery_id)]
+        return [finding("I_DUPLICATE_DELIVERY", MANIFEST, delivery_id=delivery_id)]
     if known:
-        return [finding("E_DELIVERY_ID_REUSED", "manifest.json", delivery_id=delivery_id)]
+        return [finding("E_DELIVERY_ID_REUSED", MANIFEST, delivery_id=delivery_id)]
     return _out_of_order(con, manifest) if manifest.kind == "full" else []
 
 
@@ -68,38 +68,38 @@ def snapshot_of(con: Connection, manifest: Manifest) -> int | None:
     return None if not found or found[0] is None else int(found[0])
 
 
+_NEWER = """
+    select delivery.delivery_id, delivery.data_cutoff
+    from lake.meta.delivery as delivery
+    join lake.meta.ledger as ledger using (site_id, delivery_id)
+    where site_id = $site_id and format = $format and data_cutoff > $data_cutoff
+        and list_contains($committed, delivery.status) and ledger.status = 'loaded'
+        and ($format = 'omop' or list_contains($tables, ledger.table_name))
+    order by data_cutoff desc, delivery.snapshot_id desc limit 1
+"""
+
+
 def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
     """A full delivery must not be older than what it would replace."""
-    newer = con.execute(
-        """
-        select delivery.delivery_id, delivery.data_cutoff
-        from lake.meta.delivery as delivery
-        join lake.meta.ledger as ledger using (site_id, delivery_id)
-        where site_id = $site_id and format = $format and data_cutoff > $data_cutoff
-            and list_contains($committed, delivery.status) and ledger.status = 'loaded'
-            and ($format = 'omop' or list_contains($tables, ledger.table_name))
-        order by data_cutoff desc, delivery.snapshot_id desc limit 1
-        """,
-        {
-            "site_id": manifest.site_id,
-            "format": manifest.format,
-            "data_cutoff": manifest.data_cutoff,
-            "committed": list(COMMITTED),
-            "tables": [entry.table for entry in manifest.files if entry.table],
-        },
-    ).fetchone()
+    params = {
+        "site_id": manifest.site_id,
+        "format": manifest.format,
+        "data_cutoff": manifest.data_cutoff,
+        "committed": list(COMMITTED),
+        "tables": [entry.table for entry in manifest.files if entry.table],
+    }
+    newer = con.execute(_NEWER, params).fetchone()
     if newer is None:
         return []
-    return [
-        finding(
-            "E_OUT_OF_ORDER",
-            "manifest.json",
-            delivery_id=manifest.delivery_id,
-            cutoff=manifest.data_cutoff,
-            newer=newer[0],
-            newer_cutoff=newer[1],
-        )
-    ]
+    found = finding(
+        "E_OUT_OF_ORDER",
+        MANIFEST,
+        delivery_id=manifest.delivery_id,
+        cutoff=manifest.data_cutoff,
+        newer=newer[0],
+        newer_cutoff=newer[1],
+    )
+    return [found]
 
 
 def _has_meta(con: Connection) -> bool:

@@ -112,9 +112,6 @@ class Context:
 
     def state(self, status: str) -> str:
         """Return the sign for a number that is not shown."""
-        threshold = self.inputs.withholding_threshold
-        if status == "suppressed" and threshold is not None:
-            return self.words("state.suppressed_below", threshold=str(threshold))
         return self.words(f"state.{status}")
 
     def interval(self, row: Record, write: Write) -> Runs:

@@ -68,14 +68,6 @@ class ReportInputs:
             raise ReportError("report provenance", what, fix) from None
 
     @property
-    def withholding_threshold(self) -> int | None:
-        """Counts below this are withheld; None when the inputs do not say."""
-        if self.spec.privacy is not None:
-            return self.spec.privacy.disclosure_threshold
-        text = self.provenance.get("disclosure_threshold", "")
-        return int(text) if text.isdecimal() else None
-
-    @property
     def is_synthetic(self) -> bool:
         """True when every delivery says that its persons do not exist."""
         classes = {delivery.get("data_class") for delivery in self.deliveries}

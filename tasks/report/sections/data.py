@@ -103,13 +103,18 @@ def row_balance(context: Context) -> list[Block]:
 def _file(context: Context, delivery: str, file: Record) -> tuple[Runs, ...]:
     source = f"quality/{delivery}/files/{file['file']}"
     counts = tuple(
-        (context.cell(file[name], "ok", numbers.whole, place(source, column=name)),)
+        (context.cell(file[name], _state(file[name]), numbers.whole, place(source, column=name)),)
         for name in ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
     )
     status = context.words.term("file_status", file["status"])
     code = runs(" ", Run(str(file["code"]), tone="code")) if file.get("code") else ()
     name = runs(Run(str(file["file"]), tone="code"))
     return (name, *counts, runs(status, code))
+
+
+def _state(count: object) -> str:
+    """A count that is not there was withheld; disclosure control takes nothing else away."""
+    return "suppressed" if count is None else "ok"
 
 
 def checks(context: Context) -> list[Block]:
@@ -185,6 +190,8 @@ def affected(context: Context, check: Record) -> Runs:
     source = f"quality/{check['delivery_id']}/checks/{check['check_id']}"
     if check["status"] == "error":
         return (Run(context.words("data.check_error"), source, "bad"),)
+    if check["status"] == "fail" and check.get("n_unexpected") is None:
+        return (context.cell(None, "suppressed", numbers.whole, source),)
     if check.get("n_unexpected") is None or not check.get("n_rows"):
         return (Run(numbers.DASH, source, "muted"),)
 
