@@ -43,6 +43,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except CausewayError as exc:
+        if "--json" in sys.argv:
+            print_json({"status": "failed", "messages": [message_json(m) for m in exc.messages]})
         show_messages(exc.messages)
         sys.exit(exc.exit_code)
 
@@ -76,16 +78,25 @@ def ingest(
     from flows.work.delivery import deliver
 
     place = home_from(home).prepare()
-    outcomes = []
+    outcomes, failures = [], []
     for path in paths:
-        with progress(f"ingest {path.name}"):
-            outcomes.append(deliver(place, path))
+        try:
+            with progress(f"ingest {path.name}"):
+                outcomes.append(deliver(place, path))
+        except CausewayError as exc:
+            failures.append(exc)
+    messages = [message for failure in failures for message in failure.messages]
     if as_json:
-        print_json({"deliveries": [outcome.as_json() for outcome in outcomes]})
+        document: dict[str, object] = {"deliveries": [outcome.as_json() for outcome in outcomes]}
+        if messages:
+            document["messages"] = [message_json(message) for message in messages]
+        print_json(document)
     else:
         for outcome in outcomes:
             show_delivery(outcome)
-    raise typer.Exit(max(outcome.exit_code for outcome in outcomes))
+    show_messages(tuple(messages))
+    codes = [outcome.exit_code for outcome in outcomes] + [fault.exit_code for fault in failures]
+    raise typer.Exit(max(codes))
 
 
 @app.command()

@@ -58,7 +58,7 @@ def bad_rows_of_parquet(
     con: duckdb.DuckDBPyConnection, path: Path, faults: Mapping[int, tuple[str, str | None]]
 ) -> Iterator[BadRow]:
     """Find rows of a Parquet file again; their bytes are those of the row as JSON."""
-    source = parquet_source(path).replace(")", ", file_row_number = true)")
+    source = parquet_source(path, numbered=True)
     found = con.execute(
         f"select file_row_number, sha256(to_json(t)::varchar) from {source} as t "
         "semi join (select unnest($numbers) as file_row_number) using (file_row_number) order by 1",

@@ -1,7 +1,9 @@
 """From one delivered file to one staged Parquet file: typed by name in a single pass.
 
-The staged file keeps every row that has the right number of fields, in the order of the
-delivery, with `_fault` ('CODE/column', empty when good) and `_warned` ('CODE/column …').
+The staged file keeps every row that has the right number of fields, with `_row` (its place
+among them in the delivery, from 0), `_fault` ('CODE/column', empty when good) and `_warned`
+('CODE/column …'). The order of the staged rows themselves means nothing: DuckDB with two threads
+does not keep the order of an Arrow stream.
 """
 
 # ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
@@ -61,7 +64,7 @@ def stage_csv(
     for block in _BLOCKS:
         misshapen: list[int] = []
         try:
-            con.register("src", _reader(file, skip_lines, binding, block, misshapen))
+            con.register("src", _numbered(_reader(file, skip_lines, binding, block, misshapen)))
             staged = _copy(con, select, out)
         except (pa.ArrowInvalid, duckdb.Error) as exc:
             if "try to increase block size" in str(exc):
@@ -78,16 +81,18 @@ def stage_parquet(
 ) -> Parsed:
     """Run `select` over the columns of a Parquet file into Parquet `out`."""
     names = ", ".join(f"{identifier(n)} as f{i}" for i, n in enumerate(binding.header))
-    con.execute(f"create temp view src as select {names} from {parquet_source(path)}")
+    source = parquet_source(path, numbered=True)
+    con.execute(f"create temp view src as select {names}, file_row_number as _row from {source}")
     try:
         return Parsed(_copy(con, select, out), 0)
     finally:
         con.execute("drop view temp.src")
 
 
-def parquet_source(path: Path) -> str:
-    """Return the SQL that reads one Parquet file."""
-    return f"read_parquet({quoted(path)}, hive_partitioning = false)"
+def parquet_source(path: Path, *, numbered: bool = False) -> str:
+    """Return the SQL that reads one Parquet file, with `file_row_number` if `numbered`."""
+    number = ", file_row_number = true" if numbered else ""
+    return f"read_parquet({quoted(path)}, hive_partitioning = false{number})"
 
 
 def select_typed(
@@ -113,12 +118,13 @@ def select_typed(
     )
     header = "false" if physical else _header_again(binding, fields)
     return f"""
-        with raw as (select {raw} from src),
+        with raw as (select {raw}, _row from src),
         typed as (select *, {typed} from raw),
         sifted as (select *, {_suspect(fields, casts)} as _suspect from typed),
         judged as (select *, {codes} from sifted)
         select
             {values},
+            _row,
             case when _suspect then {_fault(fields, header)} end as _fault,
             case when _suspect then {_warned(fields)} end as _warned,
         from judged
@@ -133,7 +139,8 @@ def select_verbatim(binding: Binding, physical: Sequence[str] | None = None) -> 
     ]
     repeated = "false" if physical else _header_verbatim(binding)
     fault = f"case when {repeated} then 'E_HEADER_REPEATED/' end"
-    return f"select {', '.join(values)}, {fault} as _fault, null::varchar as _warned from src"
+    nothing = "null::varchar"
+    return f"select {', '.join(values)}, _row, {fault} as _fault, {nothing} as _warned from src"
 
 
 def _empty_is_null(place: int) -> str:
@@ -163,6 +170,20 @@ def _reader(
             strings_can_be_null=False,
         ),
     )
+
+
+def _numbered(reader: Any) -> Any:
+    """Give each row of a stream of batches its number, from 0, as `_row`."""
+    schema = reader.schema.append(pa.field("_row", pa.int64()))
+
+    def batches() -> Iterator[Any]:
+        start = 0
+        for batch in reader:
+            numbers = pa.array(np.arange(start, start + batch.num_rows))
+            yield pa.RecordBatch.from_arrays([*batch.columns, numbers], schema=schema)
+            start += batch.num_rows
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _copy(con: duckdb.DuckDBPyConnection, select: str, out: Path) -> int:

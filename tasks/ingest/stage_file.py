@@ -16,7 +16,14 @@ from tasks.ingest.cast import Reading, expected_of
 from tasks.ingest.inspection import Inspected
 from tasks.ingest.lines import BadRow, bad_rows_of_parquet, bad_rows_of_text
 from tasks.ingest.model import DeliveryRefusedError, FileOutcome, FileRefusedError
-from tasks.ingest.parse import Parsed, select_typed, select_verbatim, stage_csv, stage_parquet
+from tasks.ingest.parse import (
+    Parsed,
+    parquet_source,
+    select_typed,
+    select_verbatim,
+    stage_csv,
+    stage_parquet,
+)
 from tasks.ingest.rules import finding
 
 Connection = duckdb.DuckDBPyConnection
@@ -175,8 +182,7 @@ def _create_staged_view(con: Connection, staged: StagedFile, out: Path) -> None:
     names = ", ".join([*delivered, *absent])
     con.execute(
         f"create view staged.{identifier(staged.table)} as "
-        f"select {names}, file_row_number as _row, _fault, _warned "
-        f"from read_parquet({quoted(out)}, file_row_number = true, hive_partitioning = false)"
+        f"select {names}, _row, _fault, _warned from {parquet_source(out)}"
     )
 
 

@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from tasks.ingest import parse
 from tests.ingest_world import (
     BASE,
     DEATH,
@@ -241,3 +242,15 @@ def test_many_bad_rows_give_few_messages(tmp_path):
     said = [m for m in outcome.messages if m.code == "E_ORPHAN"]
     assert len(said) == 21
     assert "1,000 rows in all" in said[-1].message
+
+
+def test_lines_of_a_file_of_many_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(parse, "_BLOCKS", (1 << 20,))
+    rows = [f"{i},1,1,2024-01-01,,32817,7" for i in range(3, 250_000)]
+    bad = range(1, len(rows), 20_011)
+    for number in bad:
+        rows[number] = rows[number].replace(",1,1,", ",1,one,")
+    folder = write_delivery(tmp_path / "delivery", BASE | measurements(*rows))
+    outcome = staged_outcome(a_home(tmp_path), folder)
+    first_line = 2 + len(GOOD)
+    assert [line for _, line, _ in lines(outcome, "E_TYPE")] == [n + first_line for n in bad]
