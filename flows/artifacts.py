@@ -4,6 +4,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 from prefect.artifacts import (
@@ -58,9 +60,15 @@ def show_run(outcome: RunOutcome, site: SiteSettings) -> None:
     )
 
 
+def named(outcome: DeliveryOutcome, path: Path) -> DeliveryOutcome:
+    """Return the outcome named after its folder where its manifest could not be read."""
+    site_id = outcome.site_id or path.parent.name
+    return replace(outcome, site_id=site_id, delivery_id=outcome.delivery_id or path.name)
+
+
 def show_delivery(outcome: DeliveryOutcome) -> None:
     """Create the artifact of one delivery: the row balance, what was found, what to do."""
-    name = f"{outcome.site_id or 'unknown site'}/{outcome.delivery_id or 'unknown delivery'}"
+    name = f"{outcome.site_id}/{outcome.delivery_id}"
     status = outcome.status.replace("_", " ")
     findings = [f"- `{m.code}` {_cell(m.message)}" for m in outcome.messages]
     more = len(findings) - _MOST_FINDINGS

@@ -6,7 +6,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, WithJsonSchema
 
-from flows.artifacts import failure_shown, show_delivery
+from flows.artifacts import failure_shown, named, show_delivery
 from flows.crashed import watched
 from flows.steps_prefect import as_task
 from flows.work.delivery import deliver
@@ -35,7 +35,7 @@ def ingest_delivery(delivery: Delivery) -> dict[str, object]:
     path = below_inbox if below_inbox.exists() else Path(delivery)
     with watched(home):
         with failure_shown(f"delivery-{path.name}"):
-            outcome = deliver(home, path, as_task)
+            outcome = named(deliver(home, path, as_task), path)
         show_delivery(outcome)
     if outcome.exit_code:
         what = f"{outcome.status}: {', '.join(outcome.codes)}"

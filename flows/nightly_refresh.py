@@ -6,7 +6,14 @@ from zoneinfo import ZoneInfo
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.artifacts import failed_parts, failure_shown, show_delivery, show_refresh, show_run
+from flows.artifacts import (
+    failed_parts,
+    failure_shown,
+    named,
+    show_delivery,
+    show_refresh,
+    show_run,
+)
 from flows.crashed import watched
 from flows.steps_prefect import as_task_of
 from flows.work.delivery import deliver
@@ -44,7 +51,7 @@ def nightly_refresh() -> dict[str, int]:
 
 def _deliver(home: Home, path: Path) -> DeliveryOutcome:
     with failure_shown(f"delivery-{path.name}"):
-        outcome = deliver(home, path, as_task_of(path.name))
+        outcome = named(deliver(home, path, as_task_of(path.name)), path)
     show_delivery(outcome)
     return outcome
 

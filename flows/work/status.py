@@ -7,7 +7,7 @@ from filelock import FileLock, Timeout
 
 from flows.work.refresh import waiting_deliveries
 from tasks.core.errors import LakeError
-from tasks.core.lake import deliveries_in_force, newest_snapshot, open_lake
+from tasks.core.lake import deliveries_in_force, open_lake, snapshots
 from tasks.core.paths import Home
 from tasks.core.runs import published_run_id, read_manifest, run_folder
 from tasks.core.site import load_site
@@ -17,10 +17,11 @@ _SHOWN = ("site_id", "delivery_id", "kind", "format", "data_cutoff", "data_class
 
 def status_of(home: Home) -> dict[str, Any]:
     """Return home, lake, deliveries in force with their age, published and running runs."""
-    snapshot, deliveries = _lake(home)
+    commits, deliveries = _lake(home)
+    newest = commits[-1]["snapshot_id"] if commits else None
     return {
         "home": str(home.root),
-        "lake": {"newest_snapshot": snapshot},
+        "lake": {"newest_snapshot": newest, "snapshots": commits},
         "deliveries": deliveries,
         "waiting": [str(path.relative_to(home.inbox)) for path in waiting_deliveries(home)],
         "published": _published(home),
@@ -28,12 +29,13 @@ def status_of(home: Home) -> dict[str, Any]:
     }
 
 
-def _lake(home: Home) -> tuple[int | None, list[dict[str, Any]]]:
+def _lake(home: Home) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The snapshots that can be pinned, oldest first, and the deliveries in force."""
     try:
         with open_lake(home, load_site(home)) as con:
-            return newest_snapshot(con), [_fresh(row) for row in deliveries_in_force(con)]
+            return snapshots(con), [_fresh(row) for row in deliveries_in_force(con)]
     except LakeError:
-        return None, []
+        return [], []
 
 
 def _fresh(row: dict[str, object]) -> dict[str, Any]:

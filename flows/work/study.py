@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -124,11 +125,11 @@ def study_run(
     with run_lock(home, pinned.identity.run_id):
         folder = run_folder(home, spec.study.id, pinned.identity.run_id)
         if is_intact(folder):
-            switch_published(home, spec.study.id, pinned.identity.run_id)
+            switch_published(home, pinned.identity, keep_newer=snapshot is not None)
             return _known(pinned.identity, folder)
         work = begin(home, pinned.identity)
         try:
-            return _do(home, site, spec, pinned, work, step)
+            return _do(home, site, spec, pinned, work, step, keep_newer=snapshot is not None)
         except CausewayError as exc:
             _close_failed(home, pinned.identity, work, exc)
             raise
@@ -272,6 +273,8 @@ def _do(
     pinned: Pinned,
     work: Workspace,
     step: Caller,
+    *,
+    keep_newer: bool,
 ) -> RunOutcome:
     identity = pinned.identity
     place = (home, site, spec, identity.snapshot_id, work.database)
@@ -286,7 +289,8 @@ def _do(
     step("write results", write_results, pinned, released, quality, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     details = _details(pinned, gates, released.messages)
-    folder = step("publish", finish, home, identity, work, "published", details)
+    publish = partial(finish, keep_newer=keep_newer)
+    folder = step("publish", publish, home, identity, work, "published", details)
     return RunOutcome(
         identity.study_id,
         identity.run_id,

@@ -74,6 +74,7 @@ def open_lake(
     if not write and site.catalogue_url == "sqlite" and not (home.lake / "catalog.sqlite").exists():
         raise LakeError(str(home.lake), "no lake yet", "ingest a delivery: `causeway ingest PATH`.")
     with duck(workspace or ":memory:") as con:
+        con.execute(f"set temp_directory = {quoted(home.work / 'spill')}")
         _attach(con, home, site, snapshot, write)
         if write:
             _create_missing(con)
@@ -118,6 +119,16 @@ def newest_snapshot(con: Connection) -> int:
     if not found or found[0] is None:
         raise LakeError("lake", "holds no accepted delivery", "run `causeway ingest PATH` first.")
     return int(found[0])
+
+
+def snapshots(con: Connection) -> list[dict[str, object]]:
+    """Return the snapshots that accepted deliveries made, oldest first."""
+    found = con.execute(
+        "select snapshot_id, site_id, delivery_id from lake.meta.delivery "
+        "where list_contains($accepted, status) order by snapshot_id",
+        {"accepted": list(COMMITTED)},
+    ).fetchall()
+    return [dict(zip(("snapshot_id", "site_id", "delivery_id"), row, strict=True)) for row in found]
 
 
 def content_hash(con: Connection) -> str:

@@ -31,7 +31,7 @@ class Home:
 
     @property
     def lake(self) -> Path:
-        """Catalogue and Parquet files of the lake."""
+        """Catalogue and Parquet files of the lake; mode 0700."""
         return self.root / "lake"
 
     @property
@@ -66,9 +66,9 @@ class Home:
 
     def prepare(self) -> "Home":
         """Create the folders that are missing; return self."""
-        for folder in (self.inbox, self.lake / "data", self.runs, self.published, self.audit):
+        for folder in (self.inbox, self.runs, self.published, self.audit):
             folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.restricted, self.deliveries, self.work):
+        for folder in (self.lake, self.lake / "data", self.restricted, self.deliveries, self.work):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self
 

@@ -147,6 +147,8 @@ def finish(
     workspace: Workspace,
     status: Status,
     details: Mapping[str, object],
+    *,
+    keep_newer: bool = False,
 ) -> Path:
     """Write the manifest, move the outputs to their place and, if published, switch to them.
 
@@ -156,6 +158,7 @@ def finish(
         workspace: As returned by `begin`.
         status: `published` switches published/<study>; the others leave it as it is.
         details: What else the manifest tells: deliveries, gates, seeds.
+        keep_newer: Leave published/<study> alone where it shows a newer snapshot.
 
     Returns:
         The run folder.
@@ -167,17 +170,30 @@ def finish(
         shutil.rmtree(folder)
     workspace.outputs.rename(folder)
     if status == "published":
-        switch_published(home, identity.study_id, identity.run_id)
+        switch_published(home, identity, keep_newer=keep_newer)
     record(home, f"run-{status}", study_id=identity.study_id, run_id=identity.run_id)
     return folder
 
 
-def switch_published(home: Home, study_id: str, run_id: str) -> None:
-    """Let published/<study_id> point at this run, in one atomic step."""
+def switch_published(home: Home, identity: RunIdentity, *, keep_newer: bool = False) -> None:
+    """Let published/<study_id> point at this run, in one atomic step.
+
+    With `keep_newer`, a run on an older snapshot than the one shown does not take its place: who
+    looks back does not take the newest evidence away from others.
+    """
+    study_id = identity.study_id
+    if keep_newer and _published_snapshot(home, study_id) > identity.snapshot_id:
+        return
     link, fresh = home.published / study_id, home.published / f".{study_id}.{os.getpid()}"
     fresh.unlink(missing_ok=True)
-    fresh.symlink_to(Path("..") / "runs" / study_id / run_id)
+    fresh.symlink_to(Path("..") / "runs" / study_id / identity.run_id)
     fresh.replace(link)
+
+
+def _published_snapshot(home: Home, study_id: str) -> int:
+    run_id = published_run_id(home, study_id)
+    manifest = read_manifest(run_folder(home, study_id, run_id)) if run_id else None
+    return int(str(manifest["snapshot_id"])) if manifest else 0
 
 
 def published_run_id(home: Home, study_id: str) -> str | None:

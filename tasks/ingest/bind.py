@@ -65,11 +65,11 @@ def bind(file: str, table: Table, names: Sequence[str]) -> tuple[Binding, list[F
     Raises:
         FileRefusedError: The file has no header, lacks a required column or has one twice.
     """
+    if not any(table.has(name.strip().lower()) for name in names):
+        raise FileRefusedError(_no_header(file, table, names))
     _refuse_size(file, names)
     delivered = [name.strip().lower() for name in names]
     columns = [table.renamed.get(name, name) for name in delivered]
-    if not any(table.has(name) for name in columns):
-        raise FileRefusedError(_no_header(file, table, names))
     faults = [*_duplicates(file, table, columns), *_missing(file, table, columns)]
     if faults:
         raise FileRefusedError(*faults)

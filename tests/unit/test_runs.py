@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from tasks.core.runs import (
     published_run_id,
     run_folder,
     run_lock,
+    switch_published,
 )
 
 
@@ -51,6 +53,16 @@ def test_publishing_switches_to_the_new_run_and_keeps_the_old(home):
     assert is_intact(run_folder(home, "study", first.run_id))
 
 
+def test_looking_back_does_not_take_the_newest_evidence_away(home):
+    old, new = replace(identity("old"), snapshot_id=2), replace(identity("new"), snapshot_id=5)
+    run(home, new)
+    work = begin(home, old)
+    finish(home, old, work, "published", {}, keep_newer=True)
+    assert published_run_id(home, "study") == new.run_id
+    switch_published(home, old)
+    assert published_run_id(home, "study") == old.run_id
+
+
 @pytest.mark.parametrize("status", ["blocked", "failed"])
 def test_what_is_not_published_leaves_the_last_good_run_in_force(home, status):
     good, bad = identity("good"), identity("bad")
@@ -80,7 +92,7 @@ def test_what_a_dead_run_left_is_removed_and_written_down(home):
 
 def test_private_folders_are_closed_to_others(home):
     work = begin(home, identity())
-    assert home.restricted.stat().st_mode & 0o777 == 0o700
+    assert home.restricted.stat().st_mode & 0o777 == home.lake.stat().st_mode & 0o777 == 0o700
     assert work.private.stat().st_mode & 0o777 == 0o700
 
 
