@@ -194,8 +194,10 @@ def _estimate(row: Mapping[str, object]) -> str:
     """An estimate with its interval, or why there is none."""
     if row["estimate"] is None:
         return str(row["status"]).replace("_", " ")
-    bounds = f" ({_number(row['ci_low'])} to {_number(row['ci_high'])})"
-    return _number(row["estimate"]) + (bounds if row["ci_low"] is not None else "")
+    bounds = ""
+    if isinstance(level := row["ci_level"], float) and row["ci_low"] is not None:
+        bounds = f" ({level:.0%} CI {_number(row['ci_low'])} to {_number(row['ci_high'])})"
+    return _number(row["estimate"]) + bounds
 
 
 def _summary(

@@ -82,9 +82,15 @@ def open_lake(
 
 
 def ensure_lake(home: Home, site: SiteSettings) -> None:
-    """Create the lake's schemas and tables where they are missing; needs the right to write."""
-    with open_lake(home, site, write=True):
-        pass
+    """Create the schemas and tables that are missing; needs the right to write.
+
+    Files that an ingest left when it was killed, a day ago or more, are removed: no commit names
+    them, and they may hold person rows.
+    """
+    with open_lake(home, site, write=True) as con:
+        con.execute(
+            "call ducklake_delete_orphaned_files('lake', older_than => now() - interval '1 day')"
+        )
 
 
 @contextmanager

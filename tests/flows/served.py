@@ -7,6 +7,7 @@ machine.
 import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -191,9 +192,12 @@ def serve_once():
 
 
 def stop_served():
-    """End what `serve_once` started, once."""
+    """End what `serve_once` started, and remove its folder."""
     if serve_once.cache_info().currsize:
-        serve_once().stop()
+        served = serve_once()
+        served.stop()
+        shutil.rmtree(served.folder)
+        serve_once.cache_clear()
 
 
 def without_prefect(env):
