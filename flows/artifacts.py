@@ -70,7 +70,9 @@ def show_delivery(outcome: DeliveryOutcome) -> None:
     """Create the artifact of one delivery: the row balance, what was found, what to do."""
     name = f"{outcome.site_id}/{outcome.delivery_id}"
     status = outcome.status.replace("_", " ")
-    findings = [f"- `{m.code}` {_cell(m.message)}" for m in outcome.messages]
+    findings = [
+        f"- **{m.code}** {_cell(m.message.removeprefix(m.code).strip())}" for m in outcome.messages
+    ]
     more = len(findings) - _MOST_FINDINGS
     lines = [
         f"# Delivery {name}: {status}",
@@ -105,8 +107,9 @@ def show_refresh(outcome: RefreshOutcome, deliveries: Sequence[Mapping[str, obje
         for d in deliveries
     ]
     nothing = "_Nothing was waiting in the inbox._"
+    verdict = "needs attention" if failed_parts(outcome) else "all well"
     lines = [
-        "# Nightly refresh: " + ("needs attention" if failed_parts(outcome) else "all well"),
+        f"# Nightly refresh: {verdict}",
         "## Deliveries",
         _table(("delivery", "outcome", "codes"), came) if came else nothing,
         "## Studies",
@@ -117,7 +120,9 @@ def show_refresh(outcome: RefreshOutcome, deliveries: Sequence[Mapping[str, obje
         else "_The lake holds no data yet._",
         *([_told("## What failed", outcome.failures)] if outcome.failures else []),
     ]
-    create_markdown_artifact("\n\n".join(lines), key="nightly-refresh", description="Last refresh")
+    create_markdown_artifact(
+        "\n\n".join(lines), key="nightly-refresh", description=f"{verdict}: start here"
+    )
 
 
 def failed_parts(outcome: RefreshOutcome) -> list[str]:

@@ -1,9 +1,14 @@
 import pytest
 
-from tests.flows.served import serve_once, stop_served
+from tests.flows.served import running, stop_served
 
 
 @pytest.fixture(scope="session")
-def served():
-    yield serve_once()
+def serving():
+    yield
     stop_served()
+
+
+@pytest.fixture
+def served(serving):
+    return running()

@@ -191,6 +191,14 @@ def serve_once():
     return served
 
 
+def running():
+    """Return the served home, started again where a test has ended it."""
+    served = serve_once()
+    if served.process.poll() is not None:
+        served.wait_until_ready(served.start())
+    return served
+
+
 def stop_served():
     """End what `serve_once` started, and remove its folder."""
     if serve_once.cache_info().currsize:

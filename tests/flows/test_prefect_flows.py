@@ -207,7 +207,7 @@ def test_a_rejected_delivery_ends_failed_with_its_findings(served, tmp_path, at_
     failed = ended_failed(served, "ingest-delivery/siteA/D-1", "rejected", "To fix:")
     (artifact,) = served.artifacts(failed).values()
     assert "rejected" in artifact["description"]
-    assert re.search(r"- `E_\w+` ", artifact["data"])
+    assert re.search(r"- \*\*E_\w+\*\* manifest.json", artifact["data"])
 
 
 def test_a_delivery_that_is_not_there_ends_failed(served, tmp_path, at_server):

@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from flows.report_site import report_server
+from flows.report_site import index_page, report_server
 from tasks.core.paths import Home
 
 
@@ -15,7 +15,15 @@ def site(tmp_path):
     home = Home(tmp_path / "home").prepare()
     run = home.runs / "study" / "abc"
     run.mkdir(parents=True)
-    (run / "report.en.html").write_text("<p>hello</p>")
+    (run / "report.en.html").write_text("<title>Bleeding &amp; more</title><p>hello</p>")
+    (run / "manifest.json").write_text('{"status": "published", "data_cutoff": "2026-10-31"}')
+    for name, status in (("older", "published"), ("stopped", "blocked")):
+        other = home.runs / "study" / name
+        other.mkdir()
+        (other / "report.en.html").write_text(name)
+        (other / "manifest.json").write_text(
+            f'{{"status": "{status}", "data_cutoff": "2026-09-30"}}'
+        )
     (home.runs / "study" / ".abc.partial").mkdir()
     (home.runs / "study" / ".abc.partial" / "report.en.html").write_text("half")
     (home.published / "study").symlink_to("../runs/study/abc")
@@ -28,14 +36,36 @@ def site(tmp_path):
     server.server_close()
 
 
-def get(url):
-    with urllib.request.urlopen(url, timeout=5) as answer:
+def get(url, method="GET"):
+    request = urllib.request.Request(url, method=method)
+    with urllib.request.urlopen(request, timeout=5) as answer:
         return answer.read().decode()
 
 
-def test_the_index_links_to_each_published_report(site):
-    assert 'href="/published/study/report.en.html"' in get(site)
-    assert get(f"{site}/published/study/report.en.html") == "<p>hello</p>"
+def test_the_index_shows_title_cutoff_and_reports_of_each_study(site):
+    index = get(site)
+    assert "<h2>Bleeding &amp; more</h2>" in index
+    assert "data to 2026-10-31 · run abc" in index
+    assert 'href="/published/study/report.en.html"' in index
+    assert get(f"{site}/published/study/report.en.html").endswith("<p>hello</p>")
+
+
+def test_the_index_lists_earlier_published_runs_only(site):
+    earlier = get(site).partition("Earlier runs")[2]
+    assert 'href="/runs/study/older/report.en.html"' in earlier
+    assert "stopped" not in earlier
+    assert "run abc" not in earlier
+    assert get(f"{site}/runs/study/older/report.en.html") == "older"
+
+
+def test_the_index_of_an_empty_home_says_what_to_do(tmp_path):
+    home = Home(tmp_path / "home").prepare()
+    assert "start run-study" in index_page(home.root)
+
+
+@pytest.mark.parametrize("path", ["/", "/published/study/report.en.html"])
+def test_head_has_no_body(site, path):
+    assert get(site + path, "HEAD") == ""
 
 
 @pytest.mark.parametrize(
@@ -48,6 +78,9 @@ def test_the_index_links_to_each_published_report(site):
         "/lake/catalog.html",
         "/runs/",
         "/runs/study/abc/",
+        "/published/study/.hidden.html",
+        "/site.yaml",
+        "/prefect/prefect.db",
     ],
 )
 def test_everything_else_is_not_there(site, path):
