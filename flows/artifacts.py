@@ -4,8 +4,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 
 import polars as pl
 from prefect.artifacts import (
@@ -15,8 +13,9 @@ from prefect.artifacts import (
 )
 from prefect.logging import get_run_logger
 
-from flows.work.refresh import RefreshOutcome
-from flows.work.study import RunOutcome
+from flows.orders.refresh import RefreshOutcome
+from flows.orders.study import RunOutcome
+from tasks.core.disclosure import mask_file
 from tasks.core.errors import CausewayError, Message
 from tasks.core.results import read_results
 from tasks.core.site import SiteSettings
@@ -60,14 +59,13 @@ def show_run(outcome: RunOutcome, site: SiteSettings) -> None:
     )
 
 
-def named(outcome: DeliveryOutcome, path: Path) -> DeliveryOutcome:
-    """Return the outcome named after its folder where its manifest could not be read."""
-    site_id = outcome.site_id or path.parent.name
-    return replace(outcome, site_id=site_id, delivery_id=outcome.delivery_id or path.name)
+def show_delivery(outcome: DeliveryOutcome, site: SiteSettings) -> None:
+    """Create the artifact of one delivery: the row balance, what was found, what to do.
 
-
-def show_delivery(outcome: DeliveryOutcome) -> None:
-    """Create the artifact of one delivery: the row balance, what was found, what to do."""
+    Of patient data, counts of few rows are withheld and findings are named without their counts:
+    artifacts leave the restricted store.
+    """
+    k = site.disclosure_threshold if outcome.is_patient_data else None
     name = f"{outcome.site_id}/{outcome.delivery_id}"
     status = outcome.status.replace("_", " ")
     findings = [
@@ -77,7 +75,7 @@ def show_delivery(outcome: DeliveryOutcome) -> None:
     lines = [
         f"# Delivery {name}: {status}",
         f"Snapshot {outcome.snapshot_id}." if outcome.snapshot_id else "The lake is unchanged.",
-        _files_table(outcome),
+        _files_table(outcome, k),
         "## Findings" if findings else "",
         "\n".join(findings[:_MOST_FINDINGS]),
         f"… and {more} more: `causeway quarantine` lists every row." if more > 0 else "",
@@ -240,19 +238,30 @@ def _told(title: str, messages: Iterable[Message]) -> str:
     return "\n\n".join([title, "\n".join(lines)])
 
 
-def _files_table(outcome: DeliveryOutcome) -> str:
+def _findings(outcome: DeliveryOutcome, k: int | None) -> list[str]:
+    """One line a finding; without places and counts where few rows could show."""
+    if k is None:
+        return [f"`{m.code}` {_cell(m.message)}" for m in outcome.messages]
+    places = {
+        (m.code, m.file or "", m.column or ""): f"`{m.code}` {_cell(m.file or '')} {m.column or ''}"
+        for m in outcome.messages
+    }
+    return [places[place].rstrip() for place in sorted(places)]
+
+
+def _files_table(outcome: DeliveryOutcome, k: int | None) -> str:
     head = ("file", "status", "rows in", "loaded", "quarantined", "deduplicated", "codes")
+    counts = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
+    files = [file.as_json() for file in outcome.files]
+    shown = files if k is None else [mask_file(file, k) for file in files]
     rows = [
         (
-            f.file,
-            f.status,
-            f"{f.rows_in:,}",
-            f"{f.rows_loaded:,}",
-            f"{f.rows_quarantined:,}",
-            f"{f.rows_deduplicated:,}",
-            ", ".join(f.codes),
+            file["file"],
+            file["status"],
+            *("withheld" if file[name] is None else f"{file[name]:,}" for name in counts),
+            ", ".join(of.codes),
         )
-        for f in outcome.files
+        for file, of in zip(shown, outcome.files, strict=True)
     ]
     return _table(head, rows) if rows else ""
 

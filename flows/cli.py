@@ -52,7 +52,7 @@ def main() -> None:
 @app.command()
 def demo(home: HomeOption = None) -> None:
     """Run the demonstration: OHDSI's GiBleed data, from delivery to published report."""
-    from flows.work.demo import demo as run_demo
+    from flows.orders.demo import demo as run_demo
 
     started, place = time.monotonic(), home_from(home)
     with progress("demonstration"):
@@ -75,27 +75,27 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """Check, read and commit deliveries; bad rows are quarantined, bad deliveries rejected."""
-    from flows.work.delivery import deliver
+    from flows.orders.delivery import deliver, named
 
     place = home_from(home).prepare()
     outcomes, failures = [], []
     for path in paths:
         try:
             with progress(f"ingest {path.name}"):
-                outcomes.append(deliver(place, path))
+                outcomes.append((path, deliver(place, path)))
         except CausewayError as exc:
             failures.append(exc)
     messages = [message for failure in failures for message in failure.messages]
     if as_json:
-        document: dict[str, object] = {"deliveries": [outcome.as_json() for outcome in outcomes]}
+        document: dict[str, object] = {"deliveries": [outcome.as_json() for _, outcome in outcomes]}
         if messages:
             document["messages"] = [message_json(message) for message in messages]
         print_json(document)
     else:
-        for outcome in outcomes:
-            show_delivery(outcome)
+        for path, outcome in outcomes:
+            show_delivery(named(outcome, path))
     show_messages(tuple(messages))
-    codes = [outcome.exit_code for outcome in outcomes] + [fault.exit_code for fault in failures]
+    codes = [outcome.exit_code for _, outcome in outcomes] + [fault.exit_code for fault in failures]
     raise typer.Exit(max(codes))
 
 
@@ -113,7 +113,7 @@ def run(
     if os.environ.get("PREFECT_API_URL"):
         from flows.remote import run_through_prefect as study_run
     else:
-        from flows.work.study import study_run
+        from flows.orders.study import study_run
     with progress(f"run {study}"):
         outcome = study_run(place, study, snapshot)
     if as_json:
@@ -126,7 +126,7 @@ def run(
 @app.command()
 def refresh(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Do what the nightly flow does: ingest what waits, then run every study."""
-    from flows.work.refresh import refresh as run_refresh
+    from flows.orders.refresh import refresh as run_refresh
 
     with progress("refresh"):
         outcome = run_refresh(home_from(home).prepare())
@@ -185,7 +185,7 @@ def export(
 @app.command()
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show the home: lake, deliveries in force and how fresh they are, published runs."""
-    from flows.work.status import status_of
+    from flows.orders.status import status_of
 
     found = status_of(home_from(home))
     if as_json:
@@ -201,7 +201,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check that this installation can work: packages, extensions, fonts, disk, settings."""
-    from flows.work.doctor import examine
+    from flows.orders.doctor import examine
 
     checks = examine(home_from(home))
     if as_json:

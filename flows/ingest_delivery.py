@@ -6,12 +6,13 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, WithJsonSchema
 
-from flows.artifacts import failure_shown, named, show_delivery
+from flows.artifacts import failure_shown, show_delivery
 from flows.crashed import watched
+from flows.orders.delivery import deliver, named
 from flows.steps_prefect import as_task
-from flows.work.delivery import deliver
 from tasks.core.errors import DeliveryError
 from tasks.core.paths import home_from
+from tasks.core.site import load_site
 
 _DELIVERY = {
     "type": "string",
@@ -36,7 +37,7 @@ def ingest_delivery(delivery: Delivery) -> dict[str, object]:
     with watched(home):
         with failure_shown(f"delivery-{path.name}"):
             outcome = named(deliver(home, path, as_task), path)
-        show_delivery(outcome)
+        show_delivery(outcome, load_site(home))
     if outcome.exit_code:
         what = f"{outcome.status}: {', '.join(outcome.codes)}"
         raise DeliveryError(delivery, what, "read the artifact of this run, then send it again.")

@@ -9,17 +9,16 @@ from prefect.runtime import flow_run
 from flows.artifacts import (
     failed_parts,
     failure_shown,
-    named,
     show_delivery,
     show_refresh,
     show_run,
 )
 from flows.crashed import watched
+from flows.orders.delivery import deliver, named
+from flows.orders.refresh import refresh
+from flows.orders.status import status_of
+from flows.orders.study import RunOutcome, study_run
 from flows.steps_prefect import as_task_of
-from flows.work.delivery import deliver
-from flows.work.refresh import refresh
-from flows.work.status import status_of
-from flows.work.study import RunOutcome, study_run
 from tasks.core.errors import CausewayError
 from tasks.core.paths import Home, home_from
 from tasks.core.site import load_site
@@ -52,7 +51,7 @@ def nightly_refresh() -> dict[str, int]:
 def _deliver(home: Home, path: Path) -> DeliveryOutcome:
     with failure_shown(f"delivery-{path.name}"):
         outcome = named(deliver(home, path, as_task_of(path.name)), path)
-    show_delivery(outcome)
+    show_delivery(outcome, load_site(home))
     return outcome
 
 

@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
+from flows.orders.study import RunNotPublishedError, RunOutcome
 from flows.run_study import Study, run_study
-from flows.work.study import RunNotPublishedError, RunOutcome
 from tasks.core.errors import Message, UsageError
 from tasks.core.paths import Home
 from tasks.core.runs import run_folder

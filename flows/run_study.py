@@ -9,8 +9,8 @@ from pydantic import Field, WithJsonSchema
 
 from flows.artifacts import failure_shown, show_run
 from flows.crashed import watched
+from flows.orders.study import RunNotPublishedError, study_run
 from flows.steps_prefect import as_task
-from flows.work.study import RunNotPublishedError, study_run
 from tasks.core.errors import CausewayError
 from tasks.core.paths import home_from
 from tasks.core.site import load_site

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows.work.steps import Caller
+from flows.orders.steps import Caller
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from textwrap import dedent
 
-from flows.work.delivery import deliver
+from flows.orders.delivery import deliver
 from tasks.core.lake import open_lake
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings

@@ -79,7 +79,10 @@ class FileOutcome:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOutcome:
-    """What became of one delivery; ids are None where the manifest could not be read."""
+    """What became of one delivery; ids are None where the manifest could not be read.
+
+    `is_patient_data` is True unless the manifest declares the data synthetic and public.
+    """
 
     delivery_id: str | None
     site_id: str | None
@@ -88,6 +91,7 @@ class DeliveryOutcome:
     codes: tuple[str, ...]
     files: tuple[FileOutcome, ...]
     messages: tuple[Finding, ...]
+    is_patient_data: bool = True
 
     @property
     def exit_code(self) -> int:

@@ -80,6 +80,7 @@ class Staged:
             codes=codes_of(messages),
             files=self.files if loaded else held,
             messages=messages,
+            is_patient_data=not self.manifest or self.manifest.data_class == "patient",
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from lifelines import CoxPHFitter, KaplanMeierFitter
 
-from flows.work.delivery import deliver
+from flows.orders.delivery import deliver
 from tasks.cohort.build import CLEAN_TABLES, COHORT_TABLES, cohort_params, open_raw
 from tasks.core.duck import duck, quoted
 from tasks.core.lake import newest_snapshot, open_lake

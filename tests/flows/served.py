@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
+from flows.orders.delivery import deliver
 from flows.processes import descendants
-from flows.work.delivery import deliver
 from tasks.core.paths import Home
 from tasks.ingest.eunomia import DELIVERY_ID, SITE_ID, write_eunomia_delivery
 

@@ -182,7 +182,7 @@ def test_an_unforeseen_error_shows_no_data(served, copied, at_server, monkeypatc
         raise duckdb.InvalidInputException("could not read line: 900101-1234567,Hong Gildong")
 
     at_server(copied)
-    monkeypatch.setattr("flows.work.study.cohort", burst)
+    monkeypatch.setattr("flows.orders.study.cohort", burst)
     with pytest.raises(CausewayError, match="stopped by InvalidInputException"):
         run_study(Study(STUDY))
     failed = ended_failed(served, f"run-study/{STUDY}", "InvalidInputException")

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from flows.work.delivery import deliver
-from flows.work.study import RunOutcome, study_run
+from flows.orders.delivery import deliver
+from flows.orders.study import RunOutcome, study_run
 from tasks.core.errors import CausewayError, LakeError, Message
 from tasks.core.lake import newest_snapshot, open_lake
 from tasks.core.paths import Home

@@ -1,11 +1,12 @@
 """One delivery: verify and stage, ask the quality gate, commit. The lake changes once or not."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from flows.work.steps import Caller, directly, guarded
+from flows.orders.steps import Caller, directly, guarded
 from tasks.core.audit import record
 from tasks.core.errors import Message
 from tasks.core.lake import ensure_lake
@@ -73,3 +74,9 @@ def deliver(
     if outcome.status != "noop":
         record(home, f"delivery-{outcome.status}", delivery_id=outcome.delivery_id or "unknown")
     return outcome
+
+
+def named(outcome: DeliveryOutcome, path: Path) -> DeliveryOutcome:
+    """Return the outcome named after its folder where its manifest could not be read."""
+    site_id = outcome.site_id or path.parent.name
+    return replace(outcome, site_id=site_id, delivery_id=outcome.delivery_id or path.name)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import polars as pl
 
-from flows.work.steps import Caller, directly, guarded
+from flows.orders.steps import Caller, directly, guarded
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort
 from tasks.core.disclosure import Released, release, release_quality, threshold

@@ -5,7 +5,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from flows.work.refresh import waiting_deliveries
+from flows.orders.refresh import waiting_deliveries
 from tasks.core.errors import LakeError
 from tasks.core.lake import deliveries_in_force, open_lake, snapshots
 from tasks.core.paths import Home

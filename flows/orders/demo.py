@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from flows.work.delivery import deliver
-from flows.work.study import RunOutcome, study_run
+from flows.orders.delivery import deliver
+from flows.orders.study import RunOutcome, study_run
 from tasks.core.errors import LakeError
 from tasks.core.lake import open_lake
 from tasks.core.paths import Home
