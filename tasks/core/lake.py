@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-from filelock import FileLock, Timeout
 
 from tasks.core.duck import duck, identifier, load_extensions, quoted
-from tasks.core.errors import BusyError, LakeError
+from tasks.core.errors import LakeError
 from tasks.core.omop import omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
@@ -91,25 +90,6 @@ def ensure_lake(home: Home, site: SiteSettings) -> None:
         con.execute(
             "call ducklake_delete_orphaned_files('lake', older_than => now() - interval '1 day')"
         )
-
-
-@contextmanager
-def lake_writer(home: Home, seconds: float = 600) -> Iterator[None]:
-    """Hold the one right to write the lake of this home; wait up to `seconds` for it.
-
-    Raises:
-        BusyError: Another ingest holds it.
-    """
-    lock = FileLock(home.lake / ".writer.lock", timeout=seconds)
-    try:
-        lock.acquire()
-    except Timeout:
-        what = f"another ingest has been writing for {seconds:g} seconds"
-        raise BusyError(str(home.lake), what, "wait for it to end, then start again.") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def newest_snapshot(con: Connection) -> int:

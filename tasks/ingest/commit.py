@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tasks.core.duck import identifier, quoted
 from tasks.core.errors import LakeError
-from tasks.core.lake import Connection, lake_writer, open_lake
+from tasks.core.lake import Connection, open_lake
 from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
@@ -37,6 +37,8 @@ def commit_delivery(
 ) -> DeliveryOutcome:
     """Write a staged delivery into the lake, or record why it was not; clear its staging.
 
+    Call under `ingest_turn`: one ingest writes the lake of a home at a time.
+
     Args:
         home: The working home.
         site: Settings of the site.
@@ -46,14 +48,12 @@ def commit_delivery(
         blocked: Whether the gate holds the delivery back; by default, whether it found an error.
 
     Raises:
-        BusyError: Another process writes the lake.
         LakeError: The lake took another number of rows than were staged; nothing is committed.
     """
     if blocked is None:
         blocked = any(item.severity == "error" for item in judged)
     staged = replace(staged, findings=(*staged.findings, *judged))
-    with lake_writer(home):
-        outcome = _commit(home, site, staged, blocked, quality_json)
+    outcome = _commit(home, site, staged, blocked, quality_json)
     if outcome.status not in {"rejected", "blocked"}:
         _put_away(home, staged)
     shutil.rmtree(staged.work, ignore_errors=True)
