@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
+import duckdb
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer._click.exceptions import UsageError
 
 from tasks.core.errors import CausewayError, Message
 from tasks.core.paths import Home, home_from
@@ -41,12 +43,29 @@ def main() -> None:
     """Run the command line; every error that was foreseen is shown without a traceback."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     try:
-        app(standalone_mode=True)
+        sys.exit(app(standalone_mode=False) or 0)
     except CausewayError as exc:
-        if "--json" in sys.argv:
-            print_json({"status": "failed", "messages": [message_json(m) for m in exc.messages]})
-        show_messages(exc.messages)
-        sys.exit(exc.exit_code)
+        _fail(exc.messages, exc.exit_code)
+    except UsageError as exc:
+        exc.show()
+        _fail((Message("E_USAGE", "command line", exc.format_message(), "see --help."),), 2, False)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail((Message("E_INTERRUPTED", "command line", "interrupted", "start it again."),), 130)
+    except OSError as exc:
+        fix = "check that the folder exists, that you may write it, and that the disk has room."
+        _fail((Message("E_FAILED", str(exc.filename), str(exc.strerror), fix),), 10)
+    except duckdb.Error as exc:  # its text may hold a row
+        what = f"the database stopped with {type(exc).__name__}"
+        _fail((Message("E_FAILED", "database", what, "see `causeway doctor`."),), 10)
+
+
+def _fail(messages: tuple[Message, ...], code: int, told: bool = True) -> NoReturn:
+    """Say what went wrong, in JSON too when that was asked for, and end."""
+    if "--json" in sys.argv:
+        print_json({"status": "failed", "messages": [message_json(m) for m in messages]})
+    if told:
+        show_messages(messages)
+    sys.exit(code)
 
 
 @app.command()

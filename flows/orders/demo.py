@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flows.orders.delivery import deliver
 from flows.orders.study import RunOutcome, study_run
-from tasks.core.errors import LakeError
+from tasks.core.errors import NoDataError
 from tasks.core.lake import open_lake
 from tasks.core.paths import Home
 from tasks.core.site import load_site
@@ -52,5 +52,5 @@ def _has_demo_data(home: Home) -> bool:
     try:
         with open_lake(home, load_site(home)) as con:
             return con.execute(query, {"site": SITE_ID, "id": DELIVERY_ID}).fetchone() is not None
-    except LakeError:
+    except NoDataError:
         return False

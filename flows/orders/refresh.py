@@ -1,5 +1,6 @@
 """The nightly order of work: take in every waiting delivery, then bring every study up to date."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,7 +9,7 @@ from typing import TypeVar
 
 from flows.orders.delivery import deliver
 from flows.orders.study import RunOutcome, study_run
-from tasks.core.errors import CausewayError, LakeError, Message
+from tasks.core.errors import CausewayError, Message, NoDataError
 from tasks.core.lake import newest_snapshot, open_lake
 from tasks.core.paths import Home
 from tasks.core.site import load_site
@@ -36,8 +37,20 @@ class RefreshOutcome:
 
 
 def waiting_deliveries(home: Home) -> list[Path]:
-    """Return the deliveries in the inbox whose manifest has been written, in a fixed order."""
-    return sorted(file.parent for file in home.inbox.glob("*/*/manifest.json"))
+    """Return the deliveries in the inbox whose manifest has been written, in the order of time.
+
+    By site, then data cut-off, then full before increment: an increment follows what it adds to.
+    """
+    found = [file.parent for file in home.inbox.glob("*/*/manifest.json")]
+    return sorted(found, key=lambda folder: (folder.parent.name, *_turn(folder), folder.name))
+
+
+def _turn(folder: Path) -> tuple[str, str]:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        return str(manifest["data_cutoff"]), str(manifest["kind"] != "full")
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""  # its faults are told when it is taken in
 
 
 def refresh(
@@ -68,7 +81,7 @@ def _has_data(home: Home) -> bool:
     try:
         with open_lake(home, load_site(home)) as con:
             return newest_snapshot(con) > 0
-    except LakeError:
+    except NoDataError:
         return False
 
 

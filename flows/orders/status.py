@@ -6,7 +6,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from flows.orders.refresh import waiting_deliveries
-from tasks.core.errors import LakeError
+from tasks.core.errors import NoDataError
 from tasks.core.lake import deliveries_in_force, open_lake, snapshots
 from tasks.core.paths import Home
 from tasks.core.runs import published_run_id, read_manifest, run_folder
@@ -34,7 +34,7 @@ def _lake(home: Home) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     try:
         with open_lake(home, load_site(home)) as con:
             return snapshots(con), [_fresh(row) for row in deliveries_in_force(con)]
-    except LakeError:
+    except NoDataError:
         return [], []
 
 

@@ -46,12 +46,22 @@ def _sealed(home: Home, name: str, work: Callable[..., T]) -> Callable[..., T]:
         except CausewayError:
             raise
         except Exception as exc:  # every fault of every library ends here, once
-            file = _keep(home, name, traceback.format_exc())
-            what = f"stopped by {type(exc).__name__}"
-            fix = f"read {file} on the restricted side, then mend the cause and start again."
-            raise CausewayError(f"step {name}", what, fix) from None
+            sealed = _error(home, name, exc)
+        raise sealed
 
     return run
+
+
+def _error(home: Home, name: str, exc: Exception) -> CausewayError:
+    """Return what may be said of an unforeseen error; its text goes to the restricted store."""
+    what = f"stopped by {type(exc).__name__}"
+    try:
+        file = _keep(home, name, "".join(traceback.format_exception(exc)))
+    except OSError as full:
+        what += f"; its text could not be kept ({full.strerror})"
+        return CausewayError(f"step {name}", what, "check disk space and rights of the home.")
+    fix = f"read {file} on the restricted side, then mend the cause and start again."
+    return CausewayError(f"step {name}", what, fix)
 
 
 def _keep(home: Home, name: str, text: str) -> str:

@@ -124,7 +124,7 @@ def study_run(
     pinned = step("pin snapshot", pin, home, site, spec, snapshot)
     with run_lock(home, pinned.identity.run_id):
         folder = run_folder(home, spec.study.id, pinned.identity.run_id)
-        if is_intact(folder):
+        if is_intact(folder, smallest_count(site, spec, pinned)):
             switch_published(home, pinned.identity, keep_newer=snapshot is not None)
             return _known(pinned.identity, folder)
         work = begin(home, pinned.identity)
@@ -142,7 +142,7 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
     with open_lake(home, site, snapshot=chosen) as con:
         deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
         data = content_hash(con)
-        ledger = ledger_of(con, [str(d["delivery_id"]) for d in deliveries])
+        ledger = ledger_of(con, [int(str(d["snapshot_id"])) for d in deliveries])
     missing = sorted(set(spec.sources[0].sites) - {str(d["site_id"]) for d in deliveries})
     if missing or not deliveries:
         what = f"no OMOP delivery in force of {', '.join(missing) or 'any site'}"
@@ -182,7 +182,8 @@ def smallest_count(site: SiteSettings, spec: StudySpec, pinned: Pinned) -> int |
 
 def protect(found: Evidence, k: int | None) -> Released:
     """Withhold what may not leave."""
-    return release(found.rows, found.attrition, found.balance, k)
+    gates = [gate.as_dict() for gate in found.gates]
+    return release(found.rows, found.attrition, found.balance, gates, k)
 
 
 def write_results(
@@ -280,15 +281,15 @@ def _do(
     place = (home, site, spec, identity.snapshot_id, work.database)
     step("build cohort", cohort, *place)
     found = step("estimate", evidence, *place)
-    gates = [gate.as_dict() for gate in found.gates]
-    if stopped := _stopped(spec, found):
-        return _end(home, pinned, work, gates, stopped)
     k = smallest_count(site, spec, pinned)
-    released = step("protect", protect, found, k)
+    released: Released = step("protect", protect, found, k)
+    gates = released.gates
+    if stopped := _stopped(spec, found, gates):
+        return _end(home, pinned, work, gates, stopped)
     quality = release_quality(quality_of(pinned), k)
     step("write results", write_results, pinned, released, quality, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
-    details = _details(pinned, gates, released.messages)
+    details = {**_details(pinned, gates, released.messages), "disclosure_threshold": k}
     publish = partial(finish, keep_newer=keep_newer)
     folder = step("publish", publish, home, identity, work, "published", details)
     return RunOutcome(
@@ -302,20 +303,26 @@ def _do(
     )
 
 
-def _stopped(spec: StudySpec, found: Evidence) -> CausewayError | None:
-    """Return why this evidence may not be published, if so."""
-    if missed := [gate for gate in found.gates if gate.blocks]:
-        names = ", ".join(
-            f"{gate.name} {gate.value if gate.value is None else round(gate.value, 4)} "
-            f"(threshold {gate.threshold:g})"
+def _stopped(
+    spec: StudySpec, found: Evidence, gates: list[dict[str, object]]
+) -> CausewayError | None:
+    """Return why this evidence may not be published, if so; with values that may be shown."""
+    missed = [shown for gate, shown in zip(found.gates, gates, strict=True) if gate.blocks]
+    if missed:
+        what = ", ".join(
+            f"{gate['name']} {_shown(gate['value'])} (threshold {_shown(gate['threshold'])})"
             for gate in missed
         )
         fix = "read the gates in manifest.json; change the design or the data, not the gate."
-        return GateError(spec.study.id, f"gate missed: {names}", fix)
+        return GateError(spec.study.id, f"gate missed: {what}", fix)
     if failed := failed_primary(found.rows):
         fix = "read the note; the design or the data cannot support this analysis."
         return EstimationError(str(failed[0]["analysis_id"]), str(failed[0]["note"]), fix)
     return None
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else "not shown"
 
 
 def _end(

@@ -1,11 +1,13 @@
 -- cohort.candidate
 -- Grain:   one row per person and arm with a first era; each rule is a column, true when passed.
 -- Reads:   cohort.first_era, cohort.common_period, cohort.code_list, clean.observation_period,
---          clean.condition_occurrence
+--          clean.condition_occurrence, clean.death
 -- Params:  $outcome (code list id), $common_period, $keep_first (booleans),
 --          $prior_observation_days, $prior_outcome_days (days),
 --          $risk_start_anchor, $risk_end_anchor (era_start | era_end),
 --          $risk_start_offset_days, $risk_end_offset_days (days)
+-- Notes:   the look-back for the outcome ends where risk starts, so that an outcome between time
+--          zero and risk counts as prior; who died before risk starts has no time at risk.
 with
 
 observed as (
@@ -28,36 +30,18 @@ observed as (
 
 ),
 
-outcome_before as (
-
-    select distinct
-        first_era.person_id,
-        first_era.arm,
-
-    from cohort.first_era
-
-    inner join clean.condition_occurrence
-        on first_era.person_id = condition_occurrence.person_id
-        and condition_occurrence.condition_start_date
-            between first_era.era_start_date - $prior_outcome_days::integer
-            and first_era.era_start_date - 1
-
-    inner join cohort.code_list
-        on condition_occurrence.condition_concept_id = code_list.concept_id
-        and code_list.code_list_id = $outcome
-
-),
-
 windows as (
 
     select
         first_era.person_id,
         first_era.arm,
         first_era.era_start_date as time_zero_date,
-        first_era.era_end_date,
-        case when $risk_start_anchor = 'era_start' then first_era.era_start_date
-            else first_era.era_end_date end
-        + $risk_start_offset_days::integer as risk_start_date,
+        greatest(
+            case when $risk_start_anchor = 'era_start' then first_era.era_start_date
+                else first_era.era_end_date end
+            + $risk_start_offset_days::integer,
+            first_era.era_start_date
+        ) as risk_start_date,
         case when $risk_end_anchor = 'era_start' then first_era.era_start_date
             else first_era.era_end_date end
         + $risk_end_offset_days::integer as planned_end_date,
@@ -68,6 +52,40 @@ windows as (
         count(*) over (partition by first_era.person_id, first_era.era_start_date) as n_same_day,
 
     from cohort.first_era
+
+),
+
+outcome_before as (
+
+    select distinct
+        windows.person_id,
+        windows.arm,
+
+    from windows
+
+    inner join clean.condition_occurrence
+        on windows.person_id = condition_occurrence.person_id
+        and condition_occurrence.condition_start_date
+            between windows.time_zero_date - $prior_outcome_days::integer
+            and windows.risk_start_date - 1
+
+    inner join cohort.code_list
+        on condition_occurrence.condition_concept_id = code_list.concept_id
+        and code_list.code_list_id = $outcome
+
+),
+
+dead_before as (
+
+    select distinct
+        windows.person_id,
+        windows.arm,
+
+    from windows
+
+    inner join clean.death
+        on windows.person_id = death.person_id
+        and death.death_date < windows.risk_start_date
 
 ),
 
@@ -94,7 +112,8 @@ judged as (
             false
         ) as has_prior_observation,
         outcome_before.person_id is null as has_no_prior_outcome,
-        coalesce(
+        dead_before.person_id is null
+        and coalesce(
             least(windows.planned_end_date, observed.observation_end_date)
             >= windows.risk_start_date,
             false
@@ -111,6 +130,10 @@ judged as (
     left join outcome_before
         on windows.person_id = outcome_before.person_id
         and windows.arm = outcome_before.arm
+
+    left join dead_before
+        on windows.person_id = dead_before.person_id
+        and windows.arm = dead_before.arm
 
 )
 

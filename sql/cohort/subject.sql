@@ -3,8 +3,9 @@
 -- Reads:   cohort.candidate, cohort.code_list, clean.condition_occurrence, clean.death,
 --          clean.person
 -- Params:  $target, $outcome (code list ids), $competing (none | death)
--- Notes:   follow-up counts both its first and its last day. `cause` is 0 censored, 1 outcome,
---          2 death; an outcome on the day of death counts as the outcome.
+-- Notes:   follow-up counts both its first and its last day, and always ends at death. `cause` is
+--          0 censored, 1 outcome, 2 death where it competes; an outcome on the day of death counts
+--          as the outcome.
 with
 
 members as (
@@ -52,8 +53,6 @@ first_death as (
 
     from clean.death
 
-    where $competing = 'death'
-
     group by death.person_id
 
 ),
@@ -73,7 +72,7 @@ followed as (
         case
             when first_outcome.outcome_date <= least(members.risk_end_date, first_death.death_date)
                 then 1
-            when first_death.death_date <= members.risk_end_date then 2
+            when $competing = 'death' and first_death.death_date <= members.risk_end_date then 2
             else 0
         end as cause,
         members.risk_start_date,
@@ -95,7 +94,7 @@ timed as (
 
     select
         followed.* exclude (risk_start_date),
-        greatest(followed.follow_up_end_date - followed.risk_start_date, 0) + 1 as follow_up_days,
+        followed.follow_up_end_date - followed.risk_start_date + 1 as follow_up_days,
 
     from followed
 

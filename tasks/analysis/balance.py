@@ -33,6 +33,8 @@ def balance_table(people: People, populations: Mapping[str, Population]) -> pl.D
     `smd` is the difference of means over the standard deviation pooled before any adjustment;
     means of binary covariates are proportions. Counts stand at adjustment `none` only.
     """
+    if not people.covariates:
+        return pl.DataFrame(schema=BALANCE_SCHEMA)
     rows = [
         row
         for name, population in populations.items()

@@ -194,15 +194,14 @@ def _kaplan_meier(asked: Asked, people: Population) -> list[Row]:
         curve = kaplan_meier(members.follow_up_days, members.has_outcome, members.weights)
         how = {"arm": arm, "se_method": curve.se_method, "ci_method": curve.ci_method}
         steps = np.union1d([0.0], curve.time[curve.n_events > 0])
-        for term, days in (
-            ("curve", np.union1d(steps, curve.time[-1:])),
-            ("table", np.asarray(asked.analysis.table_days, float)),
-        ):
-            days = days[days <= curve.time[-1]]
-            found = survival_at(curve, days) if days.size else None
-            if found is not None:
+        table = np.asarray(asked.analysis.table_days, float)
+        for term, days in (("curve", np.union1d(steps, curve.time[-1:])), ("table", table)):
+            kept = days[days <= curve.time[-1]]
+            if kept.size:
+                found = survival_at(curve, kept)
                 rows += _steps(asked, members, "survival", found, term, how)
                 rows += _at_risk(asked, members, found, arm) if term == "table" else []
+        rows += _beyond(asked, members, "survival", arm, table[table > curve.time[-1]])
         rows.append(_median(asked, members, arm, median_survival(curve)))
     return rows
 
@@ -235,6 +234,25 @@ def _steps(
             **how,
         )
         for i in range(found.time.size)
+    ]
+
+
+def _beyond(asked: Asked, members: Population, name: str, arm: str, days: FloatArray) -> list[Row]:
+    """One row a day that the arm is not followed to: asked for, and not estimable."""
+    return [
+        asked.row(
+            members,
+            name,
+            arm=arm,
+            at=float(day),
+            term="table",
+            n_events=None,
+            ci_level=None,
+            status="not_estimable",
+            note="beyond the follow-up of this arm",
+            **TIME,
+        )
+        for day in days
     ]
 
 
@@ -332,8 +350,11 @@ def _cumulative_incidence(asked: Asked, people: Population) -> list[Row]:
             if kept.size:
                 found = incidence_at(curve, kept)
                 rows += _steps(asked, members, "cumulative_incidence", found, term, how)
-    if asked.analysis.table_days:
-        day = float(asked.analysis.table_days[-1])
+        late = table[table > curve.time[-1]]
+        rows += _beyond(asked, members, "cumulative_incidence", arm, late)
+    followed = min(float(curve.time[-1]) for curve in curves)
+    if reached := [day for day in asked.analysis.table_days if day <= followed]:
+        day = float(max(reached))
         for name, contrast in (("risk_difference", risk_difference), ("risk_ratio", risk_ratio)):
             found_contrast = contrast(curves[0], curves[1], day)
             method = curves[0].se_method

@@ -23,7 +23,9 @@ from tasks.core.results import withheld
 
 Row = dict[str, object]
 _CURVES = ("survival", "cumulative_incidence")
+_COUNTS_OF_GATES = ("events", "persons_per_arm")
 _HIDDEN_COUNTS = ("remaining", "excluded")
+_BALANCE_OF_FILE = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
 _HIDDEN_BALANCE = (
     "target_mean",
     "target_sd",
@@ -42,6 +44,7 @@ class Released:
     rows: list[Row]
     attrition: pl.DataFrame
     balance: pl.DataFrame
+    gates: list[Row]
     messages: list[Message]
 
 
@@ -59,7 +62,11 @@ def threshold(site: int, study: int | None, data_classes: Iterable[object]) -> i
 
 
 def release(
-    rows: list[Row], attrition: pl.DataFrame, balance: pl.DataFrame, k: int | None
+    rows: list[Row],
+    attrition: pl.DataFrame,
+    balance: pl.DataFrame,
+    gates: list[Row],
+    k: int | None,
 ) -> Released:
     """Withhold every number that could tell about fewer than `k` people.
 
@@ -67,48 +74,83 @@ def release(
         DisclosureError: An arm has fewer than `k` people, so that nothing can be published.
     """
     if k is None:
-        return Released(rows, attrition, balance, [])
+        return Released(rows, attrition, balance, gates, [])
     _check_arms(rows, k)
     hidden = _hidden_populations(rows, k)
     kept = _thin_at_risk(_thin_curves([_hide_small(row, hidden, k) for row in rows], k), k)
     shown_attrition = _thin_attrition(attrition, k)
     kept = _follow_attrition(kept, shown_attrition)
-    shown_balance = _hide_balance(balance, rows, k)
-    return Released(kept, shown_attrition, shown_balance, _messages(rows, kept, k))
+    shown_balance = _hide_balance(balance, rows, hidden, k)
+    kept = [_over_what_is_shown(row, shown_balance) for row in kept]
+    messages = _messages(rows, kept, k)
+    # A withheld point of a curve still tells its day: it is left out, not only emptied.
+    kept = [row for row in kept if row["status"] != "suppressed" or row.get("term") != "curve"]
+    shown_gates = [_mask_gate(gate, shown_balance, hidden, k) for gate in gates]
+    return Released(kept, shown_attrition, shown_balance, shown_gates, messages)
+
+
+def _over_what_is_shown(row: Row, balance: pl.DataFrame) -> Row:
+    """Take the largest difference over the covariates that are shown: another would tell."""
+    if row["estimate_name"] != "max_smd" or row["status"] != "ok":
+        return row
+    return {**row, "estimate": _largest(balance, row["population"])}
+
+
+def _mask_gate(gate: Row, balance: pl.DataFrame, hidden: set[object], k: int) -> Row:
+    value = gate["value"]
+    if gate["name"] == "max_smd":
+        value = _largest(balance, gate["adjustment"])
+    elif gate["name"] == "events" and "crude" in hidden:
+        value = None
+    if gate["name"] in _COUNTS_OF_GATES and is_small(value, k):
+        value = None
+    return {**gate, "value": value}
+
+
+def _largest(balance: pl.DataFrame, population: object) -> float | None:
+    adjustment = "none" if population == "crude" else population
+    shown = balance.filter(pl.col("adjustment") == adjustment)["smd"].abs().max()
+    return float(str(shown)) if shown is not None else None
 
 
 def release_quality(quality: list[Row], k: int | None) -> list[Row]:
-    """Withhold counts of rows from 1 to k-1 in quality verdicts and row balances.
+    """Withhold counts of few rows in quality verdicts and row balances, and names of files.
+
+    Where a part of a file's balance is withheld, every count of that table is: the size of a table
+    before and after tells the part between. A file is named by its table, for a site may write
+    anything into a file name.
 
     Args:
         quality: One entry a delivery, with `checks` (n_rows, n_unexpected, share) and `files`
             (rows_in, rows_loaded, rows_quarantined, rows_deduplicated).
         k: Smallest count that may be shown; None when nothing need be withheld.
     """
-    if k is None:
-        return quality
-    return [
-        {
-            **entry,
-            "checks": [_mask_check(check, k) for check in _entries(entry["checks"])],
-            "files": [mask_file(file, k) for file in _entries(entry["files"])],
-        }
-        for entry in quality
-    ]
+    return quality if k is None else [_mask_quality(entry, k) for entry in quality]
+
+
+def _mask_quality(entry: Row, k: int) -> Row:
+    files = [mask_file(file, k) for file in _entries(entry["files"])]
+    hidden = {file["table_name"] for file in files if file["rows_in"] is None}
+    return {
+        **entry,
+        "checks": [_mask_check(check, hidden, k) for check in _entries(entry["checks"])],
+        "files": [{**file, "file": file["table_name"] or "-"} for file in files],
+    }
 
 
 def mask_file(file: Row, k: int) -> Row:
-    """Withhold what was loaded and what was not, where the difference is of few rows."""
-    parts = ("rows_loaded", "rows_quarantined", "rows_deduplicated")
-    if any(is_small(file[name], k) for name in parts):
-        return {**file, **dict.fromkeys(parts)}
+    """Withhold the balance of a file in which any part is of few rows."""
+    if any(is_small(file[name], k) for name in _BALANCE_OF_FILE):
+        return {**file, **dict.fromkeys(_BALANCE_OF_FILE)}
     return file
 
 
-def _mask_check(check: Row, k: int) -> Row:
+def _mask_check(check: Row, hidden: set[object], k: int) -> Row:
     failed, rows = check["n_unexpected"], check["n_rows"]
-    if is_small(failed, k) or is_small(_whole(rows) - _whole(failed), k):
-        return {**check, "n_unexpected": None, "share": None}
+    table = str(check["table"]).rsplit(".", 1)[-1]
+    few = is_small(rows, k) or is_small(failed, k)
+    if few or is_small(_whole(rows) - _whole(failed), k) or table in hidden:
+        return {**check, "n_rows": None, "n_unexpected": None, "share": None}
     return check
 
 
@@ -147,10 +189,15 @@ def _hidden_populations(rows: list[Row], k: int) -> set[object]:
 
 def _hide_small(row: Row, hidden: set[object], k: int) -> Row:
     about_outcome = row.get("outcome") is not None and row["population"] in hidden
-    about_matched = row["population"] in hidden - {"crude"} and row["analysis_id"] == "follow_up"
+    about_matched = row.get("population") in hidden & {"matched"}
     if about_outcome or about_matched or is_small(row.get("n"), k):
         return withheld(row)
     return row
+
+
+def _people(row: Row) -> str:
+    """Who is counted: weighting changes nobody's place in the counts, matching does."""
+    return "matched" if row["population"] == "matched" else "all"
 
 
 def _thin_curves(rows: list[Row], k: int) -> list[Row]:
@@ -158,7 +205,7 @@ def _thin_curves(rows: list[Row], k: int) -> list[Row]:
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         if row["estimate_name"] in _CURVES and row["status"] == "ok":
-            groups[row["population"], row["arm"]].append(place)
+            groups[_people(row), row["arm"]].append(place)
     out = list(rows)
     for places in groups.values():
         shown = _spaced(
@@ -185,7 +232,7 @@ def _thin_at_risk(rows: list[Row], k: int) -> list[Row]:
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         if row["estimate_name"] == "n_at_risk":
-            groups[row["analysis_id"], row["arm"]].append(place)
+            groups[_people(row), row["arm"]].append(place)
     out = list(rows)
     for places in groups.values():
         shown = _spaced_down({_whole(rows[p]["estimate"]) for p in places}, rows[places[0]]["n"], k)
@@ -248,38 +295,55 @@ def _follow_attrition(rows: list[Row], attrition: pl.DataFrame) -> list[Row]:
     ]
 
 
-def _hide_balance(balance: pl.DataFrame, rows: list[Row], k: int) -> pl.DataFrame:
-    """Hide a binary covariate wholly when either arm has few with it, or few without."""
+def _hide_balance(
+    balance: pl.DataFrame, rows: list[Row], hidden: set[object], k: int
+) -> pl.DataFrame:
+    """Hide a binary covariate wholly when in any unweighted arm few have it, or few do not."""
     sizes = {
-        row["arm"]: _whole(row["n"])
+        (row["population"], row["arm"]): _whole(row["n"])
         for row in rows
-        if row["analysis_id"] == "follow_up" and row["population"] == "crude"
+        if row["analysis_id"] == "follow_up"
     }
-    target, comparator = list(sizes.values())[:2]
-    counted = balance.filter(pl.col("target_count").is_not_null())
     small = {
         row["covariate"]
-        for row in counted.iter_rows(named=True)
-        for count, n in ((row["target_count"], target), (row["comparator_count"], comparator))
+        for row in balance.filter(pl.col("kind") == "binary").iter_rows(named=True)
+        for population in ("crude", "matched")
+        if row["adjustment"] == ("none" if population == "crude" else population)
+        for count, n in _counts(row, population, sizes)
         if is_small(count, k) or is_small(n - count, k)
     }
     is_hidden = pl.col("covariate").is_in(sorted(small))
+    if "matched" in hidden:
+        is_hidden = is_hidden | (pl.col("adjustment") == "matched")
     return balance.with_columns(
         *(pl.when(is_hidden).then(None).otherwise(pl.col(c)).alias(c) for c in _HIDDEN_BALANCE),
         pl.when(is_hidden).then(pl.lit("suppressed")).otherwise(pl.col("status")).alias("status"),
     )
 
 
-def _messages(before: list[Row], after: list[Row], k: int) -> list[Message]:
-    count: dict[str, int] = defaultdict(int)
-    for old, new in zip(before, after, strict=True):
-        if new["status"] == "suppressed" and old["status"] != "suppressed":
-            count[str(new["analysis_id"])] += 1
-    fix = "nothing to do; the numbers stay in the restricted store."
+def _counts(
+    row: Row, population: str, sizes: dict[tuple[object, object], int]
+) -> list[tuple[int, int]]:
+    """How many of each arm of a population have a covariate, and how large the arm is."""
+    arms = [n for (name, _), n in sizes.items() if name == population]
+    means = (row["target_mean"], row["comparator_mean"])
     return [
-        Message("P_SMALL_CELL", name, f"{number} numbers withheld: fewer than {k} people", fix)
-        for name, number in sorted(count.items())
+        (round(mean * n), n)
+        for mean, n in zip(means, arms, strict=False)
+        if isinstance(mean, float)
     ]
+
+
+def _messages(before: list[Row], after: list[Row], k: int) -> list[Message]:
+    """One message for each analysis of which something is withheld; how much would tell."""
+    touched = {
+        str(new["analysis_id"])
+        for old, new in zip(before, after, strict=True)
+        if new["status"] == "suppressed" and old["status"] != "suppressed"
+    }
+    what = f"numbers that could tell about fewer than {k} people are withheld"
+    fix = "nothing to do; the numbers stay in the restricted store."
+    return [Message("P_SMALL_CELL", name, what, fix) for name in sorted(touched)]
 
 
 def _whole(value: object) -> int:

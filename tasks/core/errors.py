@@ -81,6 +81,10 @@ class LakeError(CausewayError):
     default_code = "E_LAKE"
 
 
+class NoDataError(LakeError):
+    """There is nothing in the lake yet; not a fault of the lake."""
+
+
 class DeliveryError(CausewayError):
     """A delivery, or a file of it, is rejected."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from tasks.core.duck import duck, identifier, load_extensions, quoted
-from tasks.core.errors import LakeError
+from tasks.core.errors import LakeError, NoDataError
 from tasks.core.omop import omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
@@ -46,6 +46,7 @@ DELIVERY_COLUMNS = {
     "quality": "varchar",
 }
 _META = {"ledger": LEDGER_COLUMNS, "delivery": DELIVERY_COLUMNS}
+_SAID = ("site_id", "delivery_id", "data_class", "data_cutoff", "vocabulary_version")
 COMMITTED = ("accepted", "accepted_with_warnings", "partial")
 
 
@@ -68,10 +69,13 @@ def open_lake(
         workspace: DuckDB file to work in; in memory when absent.
 
     Raises:
-        LakeError: There is no lake yet, or the snapshot does not exist.
+        NoDataError: There is no lake yet.
+        LakeError: The lake cannot be read, or the snapshot does not exist.
     """
     if not write and site.catalogue_url == "sqlite" and not (home.lake / "catalog.sqlite").exists():
-        raise LakeError(str(home.lake), "no lake yet", "ingest a delivery: `causeway ingest PATH`.")
+        raise NoDataError(
+            str(home.lake), "no lake yet", "ingest a delivery: `causeway ingest PATH`."
+        )
     with duck(workspace or ":memory:") as con:
         con.execute(f"set temp_directory = {quoted(home.work / 'spill')}")
         _attach(con, home, site, snapshot, write)
@@ -96,14 +100,14 @@ def newest_snapshot(con: Connection) -> int:
     """Return the newest snapshot that an accepted delivery made.
 
     Raises:
-        LakeError: No delivery has been accepted yet.
+        NoDataError: No delivery has been accepted yet.
     """
     found = con.execute(
         "select max(snapshot_id) from lake.meta.delivery where list_contains($accepted, status)",
         {"accepted": list(COMMITTED)},
     ).fetchone()
     if not found or found[0] is None:
-        raise LakeError("lake", "holds no accepted delivery", "run `causeway ingest PATH` first.")
+        raise NoDataError("lake", "holds no accepted delivery", "run `causeway ingest PATH` first.")
     return int(found[0])
 
 
@@ -118,12 +122,18 @@ def snapshots(con: Connection) -> list[dict[str, object]]:
 
 
 def content_hash(con: Connection) -> str:
-    """Return a hash of all study data of the attached snapshot that ignores the order of rows."""
+    """Return a hash of all study data of the attached snapshot that ignores the order of rows.
+
+    What the deliveries in force say of themselves (class, cut-off) belongs to the data: it decides
+    what may be shown and how it is labelled.
+    """
     tables = con.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_catalog = 'lake' and table_schema in ('omop', 'tables') order by all"
     ).fetchall()
     digest = hashlib.sha256()
+    for delivery in deliveries_in_force(con):
+        digest.update(repr([str(delivery[name]) for name in _SAID]).encode())
     for schema, table in tables:
         name = f"lake.{identifier(schema)}.{identifier(table)}"
         query = f"select count(*), sum(hash(t)::hugeint) from {name} as t"  # noqa: S608
@@ -136,20 +146,56 @@ def content_hash(con: Connection) -> str:
 def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
     """Return the deliveries whose rows make up the attached snapshot, oldest first.
 
-    A full delivery of a site and format ends what came before it; increments add to it.
+    A full delivery of a site and format ends what came before it, but for the tables whose file
+    it rejected: there the deliveries before it stay in force. Increments add to it.
     """
     found = con.execute(
         """
         with committed as (
             select snapshot_id, * from lake.meta.delivery where list_contains($accepted, status)
         ),
-        last_full as (
-            select site_id, format, max(snapshot_id) as snapshot_id
-            from committed where kind = 'full' group by all
+        files as (
+            select
+                committed.site_id,
+                committed.format,
+                committed.snapshot_id,
+                ledger.table_name,
+                ledger.status,
+            from committed
+            left join lake.meta.ledger
+                on committed.site_id = ledger.site_id
+                and committed.delivery_id = ledger.delivery_id
+                and committed.snapshot_id = ledger.snapshot_id
+        ),
+        replaced as (
+            select distinct files.site_id, files.format, files.snapshot_id, files.table_name
+            from files
+            inner join committed as later
+                on files.site_id = later.site_id
+                and files.format = later.format
+                and later.kind = 'full'
+                and later.snapshot_id > files.snapshot_id
+            where not exists (
+                select 1 from files as kept
+                where
+                    kept.site_id = later.site_id
+                    and kept.format = later.format
+                    and kept.snapshot_id = later.snapshot_id
+                    and kept.table_name = files.table_name
+                    and kept.status = 'rejected'
+            )
+        ),
+        in_force as (
+            select files.snapshot_id from files
+            left join replaced
+                on files.site_id = replaced.site_id
+                and files.format = replaced.format
+                and files.snapshot_id = replaced.snapshot_id
+                and files.table_name is not distinct from replaced.table_name
+            where replaced.snapshot_id is null and files.status is distinct from 'rejected'
         )
         select committed.* from committed
-        left join last_full using (site_id, format)
-        where committed.snapshot_id >= coalesce(last_full.snapshot_id, 0)
+        where committed.snapshot_id in (select snapshot_id from in_force)
         order by committed.snapshot_id
         """,
         {"accepted": list(COMMITTED)},
@@ -158,13 +204,13 @@ def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def ledger_of(con: Connection, delivery_ids: list[str]) -> list[dict[str, object]]:
-    """Return the ledger rows of these deliveries, without checksums, by site, delivery, file."""
+def ledger_of(con: Connection, snapshot_ids: list[int]) -> list[dict[str, object]]:
+    """Return the ledger rows of these commits, without checksums, by site, delivery and file."""
     found = con.execute(
         "select snapshot_id, * exclude (sha256) from lake.meta.ledger "
-        "where list_contains($ids, delivery_id) and status in ('loaded', 'rejected', 'skipped') "
+        "where list_contains($ids, snapshot_id) "
         "order by site_id, delivery_id, file, snapshot_id",
-        {"ids": delivery_ids},
+        {"ids": snapshot_ids},
     )
     names = [column[0] for column in found.description or []]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
@@ -184,10 +230,19 @@ def _attach(
     options += [f"snapshot_version {snapshot:d}"] if snapshot is not None else []
     try:
         con.execute(f"attach {quoted(catalogue)} as lake ({', '.join(options)})")
+    except duckdb.InvalidInputException as exc:
+        if snapshot is None and not write:
+            raise NoDataError("lake", "no lake yet", "ingest a delivery first.") from None
+        raise _unreadable(snapshot, exc) from None
     except duckdb.Error as exc:
-        what = f"cannot be attached at snapshot {snapshot if snapshot is not None else 'newest'}"
-        fix = "check catalogue_url in site.yaml and the snapshot number (`causeway status`)."
-        raise LakeError("lake", f"{what} ({type(exc).__name__})", fix) from None
+        raise _unreadable(snapshot, exc) from None
+
+
+def _unreadable(snapshot: int | None, exc: Exception) -> LakeError:
+    at = snapshot if snapshot is not None else "newest"
+    what = f"cannot be attached at snapshot {at} ({type(exc).__name__})"
+    fix = "check catalogue_url in site.yaml and the snapshot number (`causeway status`)."
+    return LakeError("lake", what, fix)
 
 
 def _create_missing(con: Connection) -> None:

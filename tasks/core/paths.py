@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tasks
+from tasks.core.errors import UsageError
 
 PROJECT_ROOT = Path(tasks.__file__).resolve().parents[1]
 SQL_DIR = PROJECT_ROOT / "sql"
@@ -74,6 +75,13 @@ class Home:
 
 
 def home_from(folder: Path | None = None) -> Home:
-    """Return the home of `folder`, else of $CAUSEWAY_HOME, else data/home of the project."""
+    """Return the home of `folder`, else of $CAUSEWAY_HOME, else data/home of the project.
+
+    Raises:
+        UsageError: There is something else than a folder at that place.
+    """
     chosen = folder or os.environ.get("CAUSEWAY_HOME") or PROJECT_ROOT / "data" / "home"
-    return Home(Path(chosen).expanduser().resolve())
+    root = Path(chosen).expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise UsageError(str(root), "is not a folder", "name a folder as the home.")
+    return Home(root)

@@ -87,15 +87,20 @@ def run_folder(home: Home, study_id: str, run_id: str) -> Path:
 
 
 def read_manifest(folder: Path) -> dict[str, object] | None:
-    """Return the manifest of a run folder, or None where there is none."""
-    file = folder / "manifest.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    """Return the manifest of a run folder, or None where there is none that can be read."""
+    try:
+        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
-def is_intact(folder: Path) -> bool:
-    """Whether a run is published and every file still has the checksum of its manifest."""
+def is_intact(folder: Path, disclosure_threshold: int | None = None) -> bool:
+    """Whether a run is published under this threshold, and every file has its checksum still."""
     manifest = read_manifest(folder)
     if not manifest or manifest["status"] != "published":
+        return False
+    if manifest.get("disclosure_threshold") != disclosure_threshold:
         return False
     files = manifest["files"]
     return isinstance(files, dict) and all(

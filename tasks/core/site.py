@@ -36,4 +36,5 @@ def load_site(home: Home) -> SiteSettings:
         SpecError: site.yaml has a fault; all faults are named.
     """
     file: Path = home.site_file
-    return validated(SiteSettings, read_yaml(file)) if file.is_file() else SiteSettings()
+    absent = not file.is_symlink() and not file.exists()
+    return SiteSettings() if absent else validated(SiteSettings, read_yaml(file))

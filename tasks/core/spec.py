@@ -115,6 +115,15 @@ class Design(_Frozen):
     ]
     estimand: Text
 
+    @model_validator(mode="after")
+    def _risk_follows_time_zero(self) -> Self:
+        start, end = self.risk_start, self.risk_end
+        if start.anchor == "era_start" and start.offset_days < 0:
+            raise ValueError("risk_start lies before time zero")
+        if start.anchor == end.anchor and end.offset_days < start.offset_days:
+            raise ValueError("risk_end lies before risk_start")
+        return self
+
 
 class AgeCovariate(_Frozen):
     """Age at time zero, in years."""
@@ -154,6 +163,16 @@ Covariate = Annotated[
 Adjustment = Literal["none", "iptw_ate", "overlap", "matched"]
 
 
+_UNWEIGHTED = ("log_rank", "incidence_rate")
+_RESERVED = ("attrition", "balance", "follow_up", "propensity")
+_KEYS_OF_METHODS = {
+    "ties": ("cox",),
+    "std_error": ("cox",),
+    "horizon_days": ("rmst",),
+    "table_days": ("kaplan_meier", "cumulative_incidence"),
+}
+
+
 class Analysis(_Frozen):
     """One named estimate: a method, an adjustment, and the part it plays."""
 
@@ -180,6 +199,15 @@ class Analysis(_Frozen):
             raise ValueError(f"method {self.method} needs {' and '.join(missing)}")
         if self.method == "cox" and self.adjustment != "none" and self.std_error != "robust":
             raise ValueError("weighted and matched Cox models need std_error: robust")
+        if self.method in _UNWEIGHTED and self.adjustment in {"iptw_ate", "overlap"}:
+            raise ValueError(f"method {self.method} has no weighted form; use none or matched")
+        return self
+
+    @model_validator(mode="after")
+    def _says_nothing_that_its_method_ignores(self) -> Self:
+        given = {name for name in _KEYS_OF_METHODS if getattr(self, name)}
+        if idle := sorted(name for name in given if self.method not in _KEYS_OF_METHODS[name]):
+            raise ValueError(f"method {self.method} does not use {' and '.join(idle)}")
         return self
 
 
@@ -228,12 +256,28 @@ class StudySpec(_Frozen):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         lists = [item.id for item in self.code_lists]
-        used = {self.target.code_list, self.comparator.code_list, self.outcome.code_list}
+        roles = [self.target.code_list, self.comparator.code_list, self.outcome.code_list]
+        used = {*roles, *(name for c in self.covariates for name in getattr(c, "exclude", ()))}
+        if len(set(roles)) < len(roles):
+            raise ValueError("target, comparator and outcome need a code list each of their own")
         if unknown := sorted(used - set(lists)):
             raise ValueError(f"code lists {unknown} are used but not defined")
-        for what, ids in (("code_lists", lists), ("analyses", [a.id for a in self.analyses])):
+        groups = {
+            "code_lists": lists,
+            "analyses": [analysis.id for analysis in self.analyses],
+            "covariates": [covariate.id for covariate in self.covariates],
+        }
+        for what, ids in groups.items():
             if len(set(ids)) < len(ids):
                 raise ValueError(f"two entries of {what} have the same id")
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_primary_analysis_at_most(self) -> Self:
+        if taken := sorted({a.id for a in self.analyses} & set(_RESERVED)):
+            raise ValueError(f"analysis ids {taken} are taken by descriptive results")
+        if len(primaries := [a.id for a in self.analyses if a.role == "primary"]) > 1:
+            raise ValueError(f"analyses {primaries} are all primary; the estimand has one")
         return self
 
     @model_validator(mode="after")

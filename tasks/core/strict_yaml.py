@@ -9,7 +9,7 @@ import yaml
 
 from tasks.core.errors import Message, SpecError
 
-MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 40, 50_000
+MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_DIGITS = 1_000_000, 40, 50_000, 18
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
@@ -143,7 +143,7 @@ class _Reader:
         return self._plain(node.tag, text, path, line)
 
     def _plain(self, tag: str, text: str, path: KeyPath, line: int) -> object:
-        if _INT.fullmatch(text):
+        if _INT.fullmatch(text) and len(text) <= MAX_DIGITS:
             return int(text)
         if _FLOAT.fullmatch(text):
             return float(text)

@@ -68,7 +68,9 @@ class Manifest(_Strict):
     date_format: str = "%Y-%m-%d"
     birth_precision: Literal["year", "day"] | None = None
     pseudonymisation: Pseudonymisation | None = None
-    vocabulary_version: str | None = None
+    vocabulary_version: (
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:-]{0,59}$")] | None
+    ) = None
     data_class: Literal["patient", "synthetic_public"] = "patient"
     governance: dict[str, JsonValue] | None = None
     files: Annotated[tuple[FileEntry, ...], Field(max_length=10_000)]

@@ -45,7 +45,7 @@ def standing(con: Connection, manifest: Manifest, content: str) -> list[Finding]
         return [finding("I_DUPLICATE_DELIVERY", MANIFEST, delivery_id=delivery_id)]
     if known:
         return [finding("E_DELIVERY_ID_REUSED", MANIFEST, delivery_id=delivery_id)]
-    return _out_of_order(con, manifest) if manifest.kind == "full" else []
+    return _out_of_order(con, manifest)
 
 
 def persons_in_force(con: Connection, site_id: str) -> pa.Table:
@@ -80,7 +80,7 @@ _NEWER = """
 
 
 def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
-    """A full delivery must not be older than what it would replace."""
+    """A delivery must not be older than what it would replace or correct."""
     params = {
         "site_id": manifest.site_id,
         "format": manifest.format,

@@ -3,9 +3,11 @@
 import json
 import re
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 import typst
+from fontTools.ttLib import TTCollection
 
 from tasks.report.blocks import Content, Details
 from tasks.report.content import as_record
@@ -14,6 +16,7 @@ from tasks.report.figures import font_folder
 
 STANDARD: Final = "a-2b"
 
+_BOX = "\N{WHITE SQUARE}"
 _WIDTH = re.compile(r'<svg [^>]*?\bwidth="([0-9.]+)"')
 
 
@@ -28,9 +31,23 @@ def pdf_document(content: Content) -> bytes:
         format="pdf",
         pdf_standards=STANDARD,
         timestamp=datetime(year, month, day, tzinfo=UTC),
-        sys_inputs={"content": json.dumps(printed(content), ensure_ascii=False)},
+        sys_inputs={"content": drawable(json.dumps(printed(content), ensure_ascii=False))},
     )
     return made
+
+
+def drawable(text: str) -> str:
+    """Return the text with a box for each character that the font lacks: PDF/A refuses it."""
+    missing = {ord(sign) for sign in set(text)} - _signs()
+    return text.translate({code: _BOX for code in missing if code >= ord(" ")})
+
+
+@cache
+def _signs() -> frozenset[int]:
+    """Code points that the report's font can draw."""
+    [file] = font_folder().glob("*.ttc")
+    with TTCollection(str(file), lazy=True) as fonts:
+        return frozenset(fonts.fonts[0].getBestCmap())
 
 
 def printed(content: Content) -> dict[str, Any]:

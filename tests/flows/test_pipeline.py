@@ -129,7 +129,7 @@ def test_a_missed_gate_blocks_publication(demo_home, tmp_path):
     ran = causeway("run", study, "--json", home=home.root)
     outcome = json.loads(ran.stdout)
     assert (ran.returncode, outcome["status"]) == (13, "blocked")
-    assert "events 159.0 (threshold 2000)" in outcome["messages"][0]["what"]
+    assert "events 159 (threshold 2000)" in outcome["messages"][0]["what"]
     assert published(home).name == published(demo_home).name
     assert not (home.runs / STUDY / outcome["run_id"] / "results.parquet").exists()
 
@@ -138,6 +138,7 @@ def test_a_primary_analysis_that_cannot_be_estimated_fails_the_run(demo_home, tm
     home = copy_of(demo_home, tmp_path / "home", with_runs=True)
     study = variant(
         tmp_path,
+        ("role: primary, method: cox", "role: secondary, method: cox"),
         ("{id: rmst_overlap, role: secondary, method: rmst, adjustment: overlap, horizon_days: 30}",
          "{id: rmst_overlap, role: primary, method: rmst, adjustment: overlap, horizon_days: 900}"),
     )  # fmt: skip
@@ -164,6 +165,32 @@ def test_patient_data_are_published_without_small_cells(demo_home, tmp_path):
     assert hidden["estimate"].null_count() == hidden.height
     steps = pl.read_parquet(published(home) / "attrition.parquet")
     assert steps.filter(pl.col("excluded").is_between(1, 10)).height == 0
+
+
+def test_a_gate_that_only_reports_does_not_stop_publication(demo_home, tmp_path):
+    home = copy_of(demo_home, tmp_path / "home", with_runs=True)
+    study = variant(
+        tmp_path,
+        ("{name: equipoise, threshold: 0.2,", "{name: equipoise, threshold: 0.99,"),
+        ("Gastrointestinal bleeding after celecoxib and after diclofenac", "Bleeding \U0001fac0"),
+    )
+    ran = causeway("run", study, "--json", home=home.root)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["gates"][-1]["verdict"] == "miss"
+
+
+def test_a_raised_threshold_is_obeyed_by_a_known_run(demo_home, tmp_path):
+    home = copy_of(demo_home, tmp_path / "home")
+    with open_lake(home, SiteSettings(), write=True) as con:
+        con.execute("update lake.meta.delivery set data_class = 'patient'")
+    shown = []
+    for k in (5, 40):
+        home.site_file.write_text(f"disclosure_threshold: {k}\n")
+        ran = causeway("run", STUDY, "--json", home=home.root)
+        assert ran.returncode == 0, ran.stderr
+        results = pl.read_parquet(published(home) / "results.parquet")
+        shown.append(results.filter(pl.col("status") == "ok").height)
+    assert shown[0] > shown[1]
 
 
 def test_a_refused_study_and_an_unknown_one_have_their_exit_codes(tmp_path):

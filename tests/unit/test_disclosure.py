@@ -50,8 +50,8 @@ NO_BALANCE = pl.DataFrame(schema=BALANCE_SCHEMA)
 BIG = [follow_up("new", 200, 40), follow_up("old", 200, 20)]
 
 
-def released(rows, k=K, steps=(300, 200), balance=NO_BALANCE):
-    return release(rows, attrition(*steps), balance, k)
+def released(rows, k=K, steps=(300, 200), balance=NO_BALANCE, gates=()):
+    return release(rows, attrition(*steps), balance, gates, k)
 
 
 def test_only_synthetic_public_data_pass_untouched():
@@ -114,7 +114,7 @@ def test_curves_step_only_where_k_outcomes_lie_between():
     [(300, 250, 247, 200), (300, 299, 298, 297), (50, 45, 12), (900, 900, 889, 880, 880)],
 )
 def test_no_two_counts_of_the_attrition_differ_by_few(k, steps):
-    got = release(BIG, attrition(*steps), NO_BALANCE, k).attrition
+    got = release(BIG, attrition(*steps), NO_BALANCE, [], k).attrition
     shown = got.filter(pl.col("status") == "ok")["remaining"].to_list()
     assert shown[-1] == steps[-1]
     assert all(a - b == 0 or a - b >= k for a, b in combinations(shown, 2))
@@ -137,8 +137,8 @@ def test_numbers_at_risk_fall_by_nothing_or_by_k():
 def balance_row(covariate, target, comparator, adjustment="none"):
     counted = adjustment == "none"
     return (
-        covariate, "", "", "binary", adjustment, 0.1, 0.1, 0.1, 0.1,
-        target if counted else None, comparator if counted else None, 0.3, "ok",
+        covariate, "", "", "binary", adjustment, target / 200, 0.1, comparator / 200, 0.1,
+        target if counted else None, comparator if counted else None, comparator / 100, "ok",
     )  # fmt: skip
 
 
@@ -155,20 +155,62 @@ def test_a_covariate_that_few_have_or_few_lack_is_hidden_in_every_population():
     assert hidden.select("smd", "target_mean", "target_count").null_count().row(0) == (4, 4, 4)
 
 
+def test_matched_arms_hide_what_few_of_them_have():
+    rows = [*BIG, follow_up("new", 100, 20, "matched"), follow_up("old", 100, 20, "matched")]
+    table = pl.DataFrame(
+        [balance_row("c", 60, 60), balance_row("c", 60, 6, "matched")],
+        schema=BALANCE_SCHEMA,
+        orient="row",
+    )
+    assert set(released(rows, balance=table).balance["status"]) == {"suppressed"}
+
+
+def test_a_withheld_point_of_a_curve_does_not_tell_its_day():
+    rows = released(BIG + curve("new", [0, 3, 9, 12])).rows
+    assert [row["at"] for row in rows if row["estimate_name"] == "survival"] == [0.0, 3.0]
+
+
+def test_the_largest_difference_is_over_what_is_shown():
+    table = pl.DataFrame(
+        [balance_row("common", 50, 60), balance_row("rare", 50, 3)],
+        schema=BALANCE_SCHEMA,
+        orient="row",
+    ).with_columns(smd=pl.Series([0.1, 0.7]))
+    top = result_row("balance", "descriptive", "max_smd", population="crude", estimate=0.7, n=400)
+    gates = [{"name": "max_smd", "adjustment": "none", "value": 0.7}]
+    got = released([*BIG, top], balance=table, gates=gates)
+    assert (got.rows[-1]["estimate"], got.gates[0]["value"]) == (0.1, 0.1)
+
+
+def test_gates_do_not_tell_what_is_withheld():
+    rows = [follow_up("new", 200, 40), follow_up("old", 200, 4)]
+    gates = [{"name": "events", "adjustment": "none", "value": 44.0}]
+    assert released(rows, gates=gates).gates[0]["value"] is None
+
+
 def test_few_rows_in_a_quality_verdict_are_withheld():
-    check = {"check_id": "P", "n_rows": 500}
-    file = {"file": "person.csv", "rows_in": 500}
-    quality = [
-        {
-            "site_id": "A",
-            "checks": [check | {"n_unexpected": n, "share": n / 500} for n in (0, 3, 40, 495)],
-            "files": [
-                file | {"rows_loaded": 497, "rows_quarantined": 3, "rows_deduplicated": 0},
-                file | {"rows_loaded": 400, "rows_quarantined": 100, "rows_deduplicated": 0},
-            ],
-        }
+    def check(table, rows, failed):
+        return {"table": table, "n_rows": rows, "n_unexpected": failed, "share": failed / rows}
+
+    def file(table, rows, quarantined):
+        return {
+            "file": "kim.csv", "table_name": table, "rows_in": rows,
+            "rows_loaded": rows - quarantined, "rows_quarantined": quarantined,
+            "rows_deduplicated": 0,
+        }  # fmt: skip
+
+    checks = [
+        check("loadable.person", 500, 0),
+        check("loadable.person", 500, 3),
+        check("loadable.person", 500, 495),
+        check("loadable.death", 45, 0),
+        check("loadable.visit", 3, 0),
     ]
+    files = [file("person", 500, 100), file("death", 47, 2)]
+    quality = [{"site_id": "A", "checks": checks, "files": files}]
     [got] = release_quality(quality, K)
-    assert [c["n_unexpected"] for c in got["checks"]] == [0, None, 40, None]
-    assert [f["rows_loaded"] for f in got["files"]] == [None, 400]
+    assert [c["n_rows"] for c in got["checks"]] == [500, None, None, None, None]
+    assert [c["n_unexpected"] for c in got["checks"]] == [0, None, None, None, None]
+    assert [f["rows_in"] for f in got["files"]] == [500, None]
+    assert [f["file"] for f in got["files"]] == ["person", "death"]
     assert release_quality(quality, None) == quality

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.core.errors import LakeError, SpecError
+from tasks.core.errors import LakeError, NoDataError, SpecError
 from tasks.core.lake import content_hash, deliveries_in_force, newest_snapshot, open_lake
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings, load_site
@@ -78,6 +78,46 @@ def test_a_full_delivery_ends_what_came_before_it_at_its_site_only(home):
     commit(home, "A3", [3], kind="increment")
     with open_lake(home, SITE) as con:
         assert [d["delivery_id"] for d in deliveries_in_force(con)] == ["B1", "A2", "A3"]
+
+
+def commit_files(home, delivery, files, status="accepted"):
+    commit(home, delivery, [], status=status)
+    with open_lake(home, SITE, write=True) as con:
+        # in one transaction with the delivery row in life; here the delivery row is written again
+        con.execute("begin")
+        con.execute("delete from lake.meta.delivery where delivery_id = $id", {"id": delivery})
+        con.execute(
+            "insert into lake.meta.delivery (delivery_id, site_id, kind, format, status) "
+            "values ($id, 'A', 'full', 'omop', $status)",
+            {"id": delivery, "status": status},
+        )
+        for table, state in files.items():
+            con.execute(
+                "insert into lake.meta.ledger (delivery_id, site_id, file, table_name, status) "
+                "values ($id, 'A', $table, $table, $state)",
+                {"id": delivery, "table": table, "state": state},
+            )
+        con.execute("commit")
+
+
+def test_a_delivery_stays_in_force_for_a_table_that_the_next_full_one_could_not_replace(home):
+    commit_files(home, "D1", {"person": "loaded", "condition_occurrence": "loaded"})
+    commit_files(
+        home, "D2", {"person": "loaded", "condition_occurrence": "rejected"}, status="partial"
+    )
+    with open_lake(home, SITE) as con:
+        assert [d["delivery_id"] for d in deliveries_in_force(con)] == ["D1", "D2"]
+    commit_files(home, "D3", {"person": "loaded", "condition_occurrence": "loaded"})
+    with open_lake(home, SITE) as con:
+        assert [d["delivery_id"] for d in deliveries_in_force(con)] == ["D3"]
+
+
+def test_a_broken_catalogue_is_not_an_empty_lake(home):
+    commit(home, "D1", [1])
+    (home.lake / "catalog.sqlite").write_bytes(b"no catalogue" * 1000)
+    with pytest.raises(LakeError) as caught, open_lake(home, SITE):
+        pass
+    assert not isinstance(caught.value, NoDataError)
 
 
 def test_no_lake_and_no_such_snapshot_say_what_to_do(home):

@@ -60,6 +60,31 @@ def test_a_changed_number_is_another_study(tmp_path):
         ("window_end_days: -1\n", "window_end_days: 0\n", "less than or equal to -1"),
         ("horizon_days: 30", "table_days: [30]", "method rmst needs horizon_days"),
         ("spec_version: 1", "spec_version: 2", "spec_version"),
+        (
+            "{id: log_rank, role: secondary, method: log_rank, adjustment: none}",
+            "{id: log_rank, role: secondary, method: log_rank, adjustment: overlap}",
+            "has no weighted form",
+        ),
+        (
+            "{id: log_rank, role: secondary, method: log_rank, adjustment: none}",
+            "{id: log_rank, role: secondary, method: log_rank, adjustment: none, horizon_days: 9}",
+            "does not use horizon_days",
+        ),
+        (
+            "{anchor: era_start, offset_days: 0}",
+            "{anchor: era_start, offset_days: -5}",
+            "before time zero",
+        ),
+        (
+            "risk_end: {anchor: era_end, offset_days: 30}",
+            "risk_end: {anchor: era_start, offset_days: -1}",
+            "before risk_start",
+        ),
+        ("exclude: [gi_bleed]", "exclude: [gi_bled]", "['gi_bled'] are used but not defined"),
+        ("  code_list: diclofenac", "  code_list: celecoxib", "a code list each of their own"),
+        ("id: log_rank, role", "id: attrition, role", "taken by descriptive results"),
+        ("id: km_crude, role: secondary", "id: km_crude, role: primary", "are all primary"),
+        ("offset_days: 30", "offset_days: 99999999999999999999", "readers disagree"),
         ("{id: sex, kind: sex}", "{id: age2, kind: age, method: calendar_year}", "stand twice"),
     ],
 )

@@ -106,3 +106,32 @@ def test_no_time_at_risk_when_risk_starts_after_observation_ends(con):
 def test_a_person_in_two_overlapping_periods_counts_once(con):
     build(con, "1 | 1 | 2020-07-01 | 2020-07-01", f"1 | {WIDE}\n1 | 2019-01-01 | 2020-07-10")
     assert rows_of(con, "select person_id, follow_up_days from cohort.subject") == [(1, 31)]
+
+
+def test_an_outcome_between_time_zero_and_risk_is_a_prior_outcome(con):
+    build(
+        con,
+        "1 | 1 | 2020-07-01 | 2020-07-01",
+        f"1 | {WIDE}",
+        "1 | 10 | 2020-07-01",
+        risk_start_offset_days=1,
+        prior_outcome_days=0,
+    )
+    assert lost(con)["has_no_prior_outcome"] == 1
+
+
+@pytest.mark.parametrize("day", ["2019-12-01", "2020-06-30"])
+def test_who_died_before_risk_starts_has_no_time_at_risk(con, day):
+    build(con, "1 | 1 | 2020-07-01 | 2020-07-01", f"1 | {WIDE}", deaths=f"1 | {day}")
+    assert lost(con)["has_time_at_risk"] == 1
+
+
+def test_risk_never_starts_before_time_zero(con):
+    build(
+        con,
+        "1 | 1 | 2020-07-01 | 2020-07-05",
+        f"1 | {WIDE}",
+        risk_start_anchor="era_end",
+        risk_start_offset_days=-20,
+    )
+    assert rows_of(con, "select risk_start_date from cohort.candidate") == [("2020-07-01",)]

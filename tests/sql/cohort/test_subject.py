@@ -35,7 +35,7 @@ def test_the_first_outcome_inside_the_window_ends_follow_up(con, day, expected):
 
 def test_death_competes_only_when_the_design_says_so(con):
     build(con, ERA, WIDE, deaths="1 | 2020-07-05")
-    assert rows_of(con, FOLLOWED) == [(33, 0, "2020-08-02")]
+    assert rows_of(con, FOLLOWED) == [(5, 0, "2020-07-05")]
     build(con, ERA, WIDE, deaths="1 | 2020-07-05", competing="death")
     assert rows_of(con, FOLLOWED) == [(5, 2, "2020-07-05")]
 
@@ -45,8 +45,14 @@ def test_an_outcome_on_the_day_of_death_is_the_outcome(con):
     assert rows_of(con, FOLLOWED) == [(5, 1, "2020-07-05")]
 
 
+@pytest.mark.parametrize("competing", ["none", "death"])
+def test_nobody_is_followed_or_has_an_outcome_after_death(con, competing):
+    build(con, ERA, WIDE, "1 | 10 | 2020-07-20", "1 | 2020-07-05", competing=competing)
+    assert rows_of(con, FOLLOWED) == [(5, 2 if competing == "death" else 0, "2020-07-05")]
+
+
 def test_risk_may_start_after_time_zero(con):
-    build(con, ERA, WIDE, "1 | 10 | 2020-07-01", risk_start_offset_days=1, prior_outcome_days=0)
+    build(con, ERA, WIDE, risk_start_offset_days=1)
     assert rows_of(con, FOLLOWED) == [(32, 0, "2020-08-02")]
 
 
