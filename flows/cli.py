@@ -161,6 +161,8 @@ def refresh(home: HomeOption = None, as_json: JsonOption = False) -> None:
             show_delivery(delivery)
         for study in outcome.runs:
             show_run(study)
+        for message in outcome.waiting:
+            out.print(f"Study {message.where} waits: {message.what}", markup=False)
         show_messages(tuple(outcome.failures))
     raise typer.Exit(outcome.exit_code)
 

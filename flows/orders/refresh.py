@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from flows.orders.delivery import deliver
+from flows.orders.delivery import deliver, named
 from flows.orders.study import RunOutcome, study_run
 from tasks.core.errors import CausewayError, Message, NoDataError
 from tasks.core.lake import newest_snapshot, open_lake
@@ -29,6 +29,7 @@ class RefreshOutcome:
     deliveries: list[DeliveryOutcome] = field(default_factory=list)
     runs: list[RunOutcome] = field(default_factory=list)
     failures: list[Message] = field(default_factory=list)
+    waiting: list[Message] = field(default_factory=list)
     exit_code: int = 0
 
     def note(self, code: int) -> None:
@@ -63,7 +64,7 @@ def refresh(
         deliver_one: How one delivery is taken in; in this process when absent.
         run_one: How one study is run; in this process when absent.
     """
-    take_in = deliver_one or partial(deliver, home)
+    take_in = deliver_one or (lambda path: named(deliver(home, path), path))
     run = run_one or partial(study_run, home)
     outcome = RefreshOutcome()
     for path in waiting_deliveries(home):
@@ -86,9 +87,12 @@ def _has_data(home: Home) -> bool:
 
 
 def _attempt(outcome: RefreshOutcome, work: Callable[[Given], Done], given: Given) -> Done | None:
-    """Do one thing; a failure is noted and returns None."""
+    """Do one thing; a failure is noted and returns None. A study that waits for data is none."""
     try:
         return work(given)
+    except NoDataError as exc:
+        outcome.waiting.extend(exc.messages)
+        return None
     except CausewayError as exc:
         outcome.failures.extend(exc.messages)
         outcome.note(exc.exit_code)

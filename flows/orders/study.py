@@ -14,7 +14,7 @@ from flows.orders.steps import Caller, directly, guarded
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort
 from tasks.core.disclosure import Released, release, release_quality, threshold
-from tasks.core.errors import CausewayError, EstimationError, GateError, LakeError, Message
+from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
 from tasks.core.lake import (
     content_hash,
     deliveries_in_force,
@@ -146,7 +146,7 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
     missing = sorted(set(spec.sources[0].sites) - {str(d["site_id"]) for d in deliveries})
     if missing or not deliveries:
         what = f"no OMOP delivery in force of {', '.join(missing) or 'any site'}"
-        raise LakeError(spec.study.id, what, "ingest one: `causeway ingest PATH`.")
+        raise NoDataError(spec.study.id, what, "ingest one: `causeway ingest PATH`.")
     cutoff = max(str(d["data_cutoff"]) for d in deliveries)
     identity = RunIdentity(
         spec.study.id, spec.study.version, spec.spec_hash, chosen, data, cutoff, code_hash()

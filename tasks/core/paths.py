@@ -67,9 +67,16 @@ class Home:
 
     def prepare(self) -> "Home":
         """Create the folders that are missing; return self."""
-        for folder in (self.inbox, self.runs, self.published, self.audit):
+        for folder in (self.runs, self.published, self.audit):
             folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.lake, self.lake / "data", self.restricted, self.deliveries, self.work):
+        for folder in (
+            self.inbox,
+            self.lake,
+            self.lake / "data",
+            self.restricted,
+            self.deliveries,
+            self.work,
+        ):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self
 

@@ -88,6 +88,7 @@ def export_table(
         )
         try:
             [(rows,)] = con.execute(query).fetchall()
+            draft.chmod(0o600)  # it holds person rows
             draft.replace(out)
         finally:
             draft.unlink(missing_ok=True)

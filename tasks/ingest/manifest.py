@@ -73,7 +73,7 @@ class Manifest(_Strict):
     ) = None
     data_class: Literal["patient", "synthetic_public"] = "patient"
     governance: dict[str, JsonValue] | None = None
-    files: Annotated[tuple[FileEntry, ...], Field(max_length=10_000)]
+    files: Annotated[tuple[FileEntry, ...], Field(min_length=1, max_length=10_000)]
     withdrawals: tuple[str, ...] = ()
     note: JsonValue = None
     link: JsonValue = None

@@ -118,7 +118,7 @@ def test_a_study_without_data_ends_failed_and_says_what_to_do(served, tmp_path):
     told, complained = run.communicate(timeout=120)
     assert run.returncode == 10
     assert "E_LAKE" in told + complained
-    failed = ended_failed(served, f"run-study/{STUDY}", "LakeError", "To fix:")
+    failed = ended_failed(served, f"run-study/{STUDY}", "NoDataError", "To fix:")
     summary = served.artifacts(failed)[f"{STUDY.replace('_', '-')}-summary"]
     assert "E_LAKE" in summary["data"]
     assert "To fix:" in summary["data"]

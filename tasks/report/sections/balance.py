@@ -37,7 +37,8 @@ def section(context: Context) -> Section:
     shown = selected(context, covariates)
     limit = smd_limit(context)
     intro = words.line("balance.intro", limit=numbers.decimals(limit, 2), **context.names)
-    blocks = [Paragraph(intro), table_one(context, covariates, shown)]
+    methods = words.line("balance.methods", target=context.names["target"])
+    blocks = [Paragraph(intro), Paragraph(methods), table_one(context, covariates, shown)]
     if len(shown) < len(covariates):
         blocks.append(_everything(context, covariates))
     blocks.append(love_plot(context, covariates, limit))
