@@ -31,8 +31,8 @@ def _codes() -> str:
             for code, rule in sorted(RULES.items())
         ),
         "",
-        "The quality gate adds `E_DQ_CRITICAL` (a critical expectation failed), `E_DQ_ERROR` (one could",
-        "not run), `W_DQ` (a warning), or the code that an expectation names in `expectations/`.",
+        "The quality gate adds `E_DQ_CRITICAL` (a critical expectation failed), `E_DQ_ERROR` (one",
+        "could not run), `W_DQ` (a warning), or the code that an expectation of its own names.",
         "",
         f"First letter: {', '.join(f'{letter} {word}' for letter, word in _HEADS.items())}.",
     ]
