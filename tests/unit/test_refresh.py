@@ -1,0 +1,25 @@
+"""Deliveries are taken in by time, not by name; a study that waits for data is no failure."""
+
+import json
+
+from flows.orders.refresh import refresh, waiting_deliveries
+from tasks.core.paths import Home
+
+
+def waiting(home, name, cutoff, kind):
+    folder = home.inbox / "siteA" / name
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps({"data_cutoff": cutoff, "kind": kind}))
+
+
+def test_the_inbox_is_read_in_the_order_of_time(tmp_path):
+    home = Home(tmp_path / "home").prepare()
+    waiting(home, "D-10", "2024-02-01", "increment")
+    waiting(home, "D-9", "2024-02-01", "full")
+    waiting(home, "D-11", "2024-01-01", "full")
+    assert [folder.name for folder in waiting_deliveries(home)] == ["D-11", "D-9", "D-10"]
+
+
+def test_an_empty_home_has_nothing_to_do(tmp_path):
+    done = refresh(Home(tmp_path / "home").prepare())
+    assert (done.exit_code, done.runs, done.failures) == (0, [], [])
