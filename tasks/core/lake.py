@@ -1,7 +1,7 @@
 """The lake: DuckDB tables in Parquet under one versioned catalogue. Ingest writes, runs read.
 
-Schema `omop` holds the CDM tables plus `site_id`; `tables` holds registry tables, one per site
-and name; `meta` holds the ledger and the deliveries. Every commit is a snapshot.
+Schema `omop` holds the CDM and device tables plus `site_id`; `tables` holds registry tables, one
+per site and name; `meta` holds the ledger and the deliveries. Every commit is a snapshot.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import duckdb
 
 from tasks.core.duck import duck, identifier, load_extensions, quoted
 from tasks.core.errors import LakeError, NoDataError
-from tasks.core.omop import omop_tables
+from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 
@@ -246,20 +246,36 @@ def _unreadable(snapshot: int | None, exc: Exception) -> LakeError:
 
 
 def _create_missing(con: Connection) -> None:
-    """Create schemas and tables of a new lake in one commit; do nothing on a complete one."""
-    present = con.execute(
-        "select table_schema || '.' || table_name from information_schema.tables "
-        "where table_catalog = 'lake'"
-    ).fetchall()
-    if ("meta.delivery",) in present:
+    """Create what a new lake needs, or an older one lacks, in one commit; else do nothing."""
+    query = (
+        "select table_schema || '.' || table_name, column_name "
+        "from information_schema.columns where table_catalog = 'lake'"
+    )
+    found = set(con.execute(query).fetchall())
+    present = {name for name, _ in found}
+    wanted = {f"omop.{t.name}": _columns_of(t) for t in omop_tables().values()}
+    wanted |= {f"meta.{name}": columns for name, columns in _META.items()}
+    orders = [
+        f"create table lake.{name} ({', '.join(f'{identifier(c)} {k}' for c, k in of.items())})"
+        for name, of in wanted.items()
+        if name not in present
+    ]
+    orders += [
+        f"alter table lake.{name} add column {identifier(column)} {kind}"
+        for name, of in wanted.items()
+        if name in present
+        for column, kind in of.items()
+        if (name, column) not in found
+    ]
+    if not orders:
         return
     con.execute("begin")
     for schema in ("omop", "tables", "meta"):
         con.execute(f"create schema if not exists lake.{schema}")
-    for table in omop_tables().values():
-        columns = ", ".join(f"{identifier(c.name)} {c.type}" for c in table.columns)
-        con.execute(f"create table lake.omop.{table.name} (site_id varchar, {columns})")
-    for name, columns_of in _META.items():
-        columns = ", ".join(f"{column} {kind}" for column, kind in columns_of.items())
-        con.execute(f"create table lake.meta.{name} ({columns})")
+    for order in orders:
+        con.execute(order)
     con.execute("commit")
+
+
+def _columns_of(table: Table) -> dict[str, str]:
+    return {"site_id": "varchar"} | {column.name: column.type for column in table.columns}

@@ -1,5 +1,6 @@
-"""The OMOP tables that a delivery may hold: columns, types, keys. Read once from omop_cdm.yaml."""
+"""The tables that a delivery may hold: the OMOP CDM, and the device tables that it lacks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Literal
 
 import yaml
 
-CDM_FILE = Path(__file__).with_name("omop_cdm.yaml")
+MODEL_FILES = tuple(
+    Path(__file__).with_name(f"{name}.yaml") for name in ("omop_cdm", "device_model")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the common data model.
+    """One table of the data model.
 
     `key` is empty where rows have no key of their own; `renamed` maps CDM 5.3 names to these.
     """
 
     name: str
-    kind: Literal["clinical", "vocabulary"]
+    kind: Literal["clinical", "vocabulary", "device"]
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     renamed: dict[str, str]
@@ -44,18 +47,20 @@ class Table:
 
 @cache
 def omop_tables() -> dict[str, Table]:
-    """Return every table of CDM 5.4 by its lower-case name."""
-    model = yaml.safe_load(CDM_FILE.read_text(encoding="utf-8"))
-    return {
-        name: Table(
+    """Return every table of CDM 5.4 and every device table by its lower-case name."""
+    return {table.name: table for file in MODEL_FILES for table in _tables(file)}
+
+
+def _tables(file: Path) -> Iterator[Table]:
+    model = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for name, body in model["tables"].items():
+        yield Table(
             name=name,
             kind=body["kind"],
             key=tuple(body["key"]),
             columns=tuple(_column(*item) for item in body["columns"].items()),
             renamed=model["renamed"].get(name, {}),
         )
-        for name, body in model["tables"].items()
-    }
 
 
 def _column(name: str, text: str) -> Column:

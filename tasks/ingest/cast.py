@@ -17,6 +17,7 @@ _INTEGER = "[+-]?[0-9]+"
 _INTEGRAL_FLOAT = "[+-]?[0-9]+[.]0+"
 _NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _NONFINITE = "[+-]?(nan|inf|infinity)"
+_TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
 _ANY_CLOCK = "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
 _ZONE = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
@@ -29,6 +30,7 @@ EXPECTED = {
     "BIGINT": "a whole number",
     "INTEGER": "a whole number of up to nine digits",
     "DOUBLE": "a number",
+    "BOOLEAN": "true or false",
 }
 
 
@@ -69,7 +71,7 @@ def cast_of(column: Column, reading: Reading) -> Cast:
         return _date(reading)
     if column.type == "TIMESTAMP":
         return _timestamp(reading)
-    return _text(reading)
+    return _boolean() if column.type == "BOOLEAN" else _text(reading)
 
 
 def cast_native(column: Column, physical: str) -> Cast | None:
@@ -81,6 +83,8 @@ def cast_native(column: Column, physical: str) -> Cast | None:
     if column.type == "DOUBLE" and number:
         finite = "case when isfinite({v}::double) then {v}::double end"
         return Cast(finite, "null", "'E_NONFINITE'")
+    if column.type == physical == "BOOLEAN":
+        return Cast("{v}", "null", "'E_TYPE'")
     if column.type == "DATE" and physical.startswith("TIMESTAMP") and "ZONE" not in physical:
         midnight = "case when {v}::timestamp = {v}::date then {v}::date end"
         return Cast(midnight, "{v}::date", "'W_DATE_HAS_TIME'")
@@ -127,6 +131,14 @@ def _double() -> Cast:
         "cast(null as double)",
         _coded((_full(f"{_NUMBER}|(?i:{_NONFINITE})"), "E_NONFINITE"), otherwise="E_TYPE"),
     )
+
+
+def _boolean() -> Cast:
+    true, false = (", ".join(map(quoted, words)) for words in (_TRUE, _FALSE))
+    value = (
+        f"case when lower({{v}}) in ({true}) then true when lower({{v}}) in ({false}) then false"
+    )
+    return Cast(f"{value} end", "cast(null as boolean)", _coded(otherwise="E_TYPE"))
 
 
 def _date(reading: Reading) -> Cast:
