@@ -20,6 +20,11 @@ def r_values(entry: str) -> dict[str, Any]:
 
 
 @cache
+def reference(name: str) -> dict[str, Any]:
+    """A file of published and R-computed numbers, whole."""
+    return dict(json.loads(shared(f"reference/{name}").read_text("utf-8")))
+
+
+@cache
 def _entries() -> dict[str, dict[str, Any]]:
-    content = json.loads(shared("reference/stats_reference.json").read_text("utf-8"))
-    return {entry["id"]: entry for entry in content["results"]}
+    return {entry["id"]: entry for entry in reference("stats_reference.json")["results"]}
