@@ -51,6 +51,27 @@ class Consortium:
     rows: int
     defects: int
 
+    @property
+    def truth(self) -> Path:
+        """The planted truth."""
+        return self.folder / TRUTH_FILE
+
+    @property
+    def defects_file(self) -> Path:
+        """Every planted fault by file, line and code."""
+        return self.folder / DEFECTS_FILE
+
+    def as_json(self) -> dict[str, object]:
+        """Return what was written as plain values."""
+        return {
+            "deliveries": [str(folder) for folder in self.deliveries],
+            "persons": self.persons,
+            "rows": self.rows,
+            "defects": self.defects,
+            "truth": str(self.truth),
+            "defects_file": str(self.defects_file),
+        }
+
 
 def simulate_consortium(
     out: Path,
@@ -155,6 +176,14 @@ def _deliverable(form: Form, tables: Tables) -> Tables:
     if "device" in merged:
         merged["device_version"] = with_device(merged["device_version"], merged.pop("device"))
     return merged
+
+
+def is_by_product(path: Path) -> bool:
+    """Whether a path is a file that the simulator writes beside deliveries, and none itself."""
+    if path.name not in (TRUTH_FILE, DEFECTS_FILE) or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return b'"causeway-simulation-' in stream.read(200)
 
 
 def _check(out: Path, persons: int, sites: int) -> None:

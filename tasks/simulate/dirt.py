@@ -84,7 +84,7 @@ _TEXT_FAULTS: dict[str, tuple[Fault, ...]] = {
         Cell("E_REQUIRED_NULL", "measurement_concept_id", ""),
         Cell("E_DATE_INVALID", "measurement_date", NO_SUCH_DAY),
         Cell("E_ORPHAN", "person_id", str(NOBODY)),
-        Cell("W_NULL_TOKEN", "value_as_number", "NA", "warned"),
+        Cell("W_NULL_TOKEN", "range_low", "NA", "warned"),
         Cell("W_INTEGRAL_FLOAT", "visit_occurrence_id", "{}.0", "warned"),
         *_REPEATS,
     ),

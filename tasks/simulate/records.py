@@ -211,6 +211,7 @@ class _Visits:
             visit_type_concept_id=np.full(code.size, EHR),
             visit_source_value=code,
             admitted_from_source_value=np.where(self.is_emergency, "응급실", "외래"),
+            preceding_visit_occurrence_id=_empty(code.size, pl.Int64),
         )
 
 
@@ -366,6 +367,7 @@ def _measurements(
         visit_occurrence_id=visits.visit_id[at],
         measurement_source_value=_chosen([item.code.source for item in LABORATORIES], lab),
         unit_source_value=_chosen([item.unit for item in LABORATORIES], lab),
+        value_source_value=_empty(at.size, pl.String),
     )
 
 
@@ -507,7 +509,7 @@ def _first_reads(seen: Observed, rng: np.random.Generator) -> pl.DataFrame:
         study_id=seen.study_id,
         udi_di=_missing(np.full(people.size, UDI_DI), ~aided),
         model_version=_missing(_chosen([v.name for v in VERSIONS], people.version), ~aided),
-        score=pl.Series([None], dtype=pl.Float64).new_from_index(0, people.size),
+        score=_empty(people.size, pl.Float64),
         decision=np.where(_sees(seen), "positive", "negative"),
         reading_seconds=seconds,
         reading_datetime=seen.times(rows, np.zeros_like(rows), seen.acquired_second + wait),
@@ -581,6 +583,11 @@ def _missing(values: pl.Series | NDArray[Any], is_missing: Bools) -> pl.Series:
     """Return `values` with nulls where `is_missing`."""
     series = values if isinstance(values, pl.Series) else pl.Series(values)
     return series.set(pl.Series(is_missing), None)
+
+
+def _empty(n: int, kind: type[pl.DataType]) -> pl.Series:
+    """Return a column that hospitals send and leave empty."""
+    return pl.Series([None], dtype=kind).new_from_index(0, n)
 
 
 def _dates(day: Ints) -> pl.Series:
