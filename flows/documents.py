@@ -1,5 +1,6 @@
 """Documents that are made from the code, so that they cannot say anything else. `make docs`."""
 
+from flows.scenario_pages import scenario_page
 from tasks.core.paths import PROJECT_ROOT
 from tasks.core.spec import study_schema
 from tasks.ingest.rules import RULES, Rule
@@ -10,7 +11,11 @@ _HEADS = {"E": "error", "W": "accepted with a warning", "I": "information"}
 
 def documents() -> dict[str, str]:
     """Return the text of every generated document, by file name in docs/."""
-    return {"study.schema.json": study_schema(), "codes.md": _codes()}
+    return {
+        "study.schema.json": study_schema(),
+        "codes.md": _codes(),
+        "scenarios.md": scenario_page(),
+    }
 
 
 def write_documents() -> None:

@@ -27,6 +27,7 @@ from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.core.spec import load_study
 from tasks.core.sql import build_table
+from tasks.simulate.consortium import simulate_consortium
 from tasks.stats.cox import cox
 from tasks.stats.survival import kaplan_meier
 
@@ -93,10 +94,15 @@ where not exists (
 def main():
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--persons", type=int, default=50_000)
+    parser.add_argument("--simulated", type=int, default=100_000, help="try 1,000,000")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="causeway-bench-"))
     try:
-        lines = [*bench_ingest(folder, arguments.persons), *bench_estimators(100_000)]
+        lines = [
+            *bench_ingest(folder, arguments.persons),
+            *bench_estimators(100_000),
+            *bench_simulation(folder, arguments.simulated),
+        ]
     finally:
         shutil.rmtree(folder)
     print(f"{arguments.persons:,} persons; peak memory {peak_mib():,.0f} MiB\n")
@@ -148,6 +154,28 @@ def bench_estimators(n):
     yield f"Cox, 10 covariates, {n:,}", ours, "lifelines", theirs
     robust = timed(lambda: cox(time_days, event, x, weights=1 + rng.random(n), robust=True))[0]
     yield f"Cox weighted, robust, {n:,}", robust, "our own unweighted", ours
+
+
+def bench_simulation(folder, persons):
+    """A consortium of four, against a tenth of it (growth) and DuckDB's copy of as many rows."""
+    part, small = timed(lambda: simulated(folder / "tenth", persons // 10))
+    whole, made = timed(lambda: simulated(folder / "whole", persons))
+    files = sum(file.stat().st_size for file in made.folder.rglob("*") if file.is_file())
+    with duck() as con:
+        row = "i, i + 1, 3004501, date '2024-01-01', 5.5, 'mg/dL'"
+        plain = (
+            f"copy (select {row} from range({made.rows}) as r (i)) to {quoted(folder / 'p.csv')}"
+        )
+        copied = timed(lambda: con.execute(plain))[0]
+    print(f"simulated: {made.rows:,} rows, {files / 2**30:.1f} GiB; memory {peak_mib():,.0f} MiB")
+    grown = part * made.rows / small.rows
+    yield f"simulate {persons:,} persons", whole, "ten times a tenth (growth)", grown
+    yield f"simulate {persons:,} persons", whole, "plain copy of as many rows", copied
+    shutil.rmtree(made.folder)
+
+
+def simulated(out, persons):
+    return simulate_consortium(out, persons, 4, 1, "consortium")
 
 
 def write_delivery(folder, persons):
