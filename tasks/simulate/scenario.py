@@ -107,6 +107,12 @@ def load_scenario(name: str) -> Scenario:
     return validated(Scenario, Document(document.name, _whole(document.value), document.lines))
 
 
+def base_of(name: str) -> str | None:
+    """Return the scenario that a scenario's file starts from, if it names one."""
+    value = read_yaml(SCENARIOS_DIR / f"{name}.yaml").value
+    return str(value["based_on"]) if isinstance(value, dict) and "based_on" in value else None
+
+
 def _whole(value: object) -> object:
     """Lay what a file says over its base, if it names one."""
     if not isinstance(value, dict) or "based_on" not in value:
