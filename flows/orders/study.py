@@ -143,9 +143,11 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
         deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
         data = content_hash(con)
         ledger = ledger_of(con, [int(str(d["snapshot_id"])) for d in deliveries])
-    missing = sorted(set(spec.sources[0].sites) - {str(d["site_id"]) for d in deliveries})
+    source = spec.sources[0]
+    missing = sorted(set(source.sites) - {str(d["site_id"]) for d in deliveries})
     if missing or not deliveries:
-        what = f"no OMOP delivery in force of {', '.join(missing) or 'any site'}"
+        some = f"a site {source.site_prefix}…" if source.site_prefix else "any site"
+        what = f"no OMOP delivery in force of {', '.join(missing) or some}"
         raise NoDataError(spec.study.id, what, "ingest one: `causeway ingest PATH`.")
     cutoff = max(str(d["data_cutoff"]) for d in deliveries)
     identity = RunIdentity(
@@ -155,8 +157,8 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
 
 
 def _serves(spec: StudySpec, delivery: Mapping[str, object]) -> bool:
-    sites = spec.sources[0].sites
-    return delivery["format"] == "omop" and (not sites or delivery["site_id"] in sites)
+    """Whether rows of this delivery lie in the tables that the study reads: all but registries."""
+    return delivery["format"] != "table" and spec.sources[0].takes(delivery["site_id"])
 
 
 def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path) -> int:

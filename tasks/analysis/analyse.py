@@ -64,7 +64,7 @@ def _check_arms(people: People, spec: StudySpec) -> None:
     for is_target, arm in ((True, spec.target), (False, spec.comparator)):
         if not (people.is_target == is_target).any():
             raise EstimationError(
-                f"{spec.study.id}: arm {arm.code_list}",
+                f"{spec.study.id}: arm {arm.id}",
                 "nobody is left in it",
                 "read the attrition in the workspace, then widen the design or add data.",
             )
@@ -72,8 +72,8 @@ def _check_arms(people: People, spec: StudySpec) -> None:
 
 def _common(spec: StudySpec, population: Population) -> Row:
     return {
-        "target": spec.target.code_list,
-        "comparator": spec.comparator.code_list,
+        "target": spec.target.id,
+        "comparator": spec.comparator.id,
         "population": population.name,
         "estimand": population.estimand,
         "unit_of_analysis": "person",
@@ -82,7 +82,7 @@ def _common(spec: StudySpec, population: Population) -> Row:
 
 def _describe(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
     """People, outcomes and person-days of each arm, in each population that leaves people out."""
-    names = {True: spec.target.code_list, False: spec.comparator.code_list}
+    names = {True: spec.target.id, False: spec.comparator.id}
     return [
         result_row(
             "follow_up",
@@ -151,7 +151,7 @@ def _diagnose(
 
 def _sizes(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
     """Effective sample size of each arm in each weighted population."""
-    names = {True: spec.target.code_list, False: spec.comparator.code_list}
+    names = {True: spec.target.id, False: spec.comparator.id}
     return [
         result_row(
             "propensity",
