@@ -45,6 +45,9 @@ from tasks.report.model import ReportInputs
 from tasks.report.render import render_report
 
 
+_NOT_JUDGED = '{"verdict": "", "results": []}'
+
+
 @dataclass(frozen=True, slots=True)
 class Pinned:
     """The data of a run: which snapshot, and the deliveries that make it up."""
@@ -219,7 +222,7 @@ def quality_of(pinned: Pinned) -> list[dict[str, object]]:
     found = []
     for delivery in pinned.deliveries:
         ids = (delivery["site_id"], delivery["delivery_id"])
-        verdict = json.loads(str(delivery["quality"]))
+        verdict = json.loads(str(delivery["quality"]) or _NOT_JUDGED)
         found.append(
             {
                 "site_id": ids[0],
