@@ -50,6 +50,7 @@ def persons(rng, n):
             "female": female,
             "copd": copd,
             "diabetes": diabetes,
+            "late": rng.random(n) < 0.05,
             "noise": rng.random(n) < 0.3,
             "image_date": [ENROLMENT + timedelta(int(d)) for d in day],
             "is_read": is_read,
@@ -108,7 +109,7 @@ def period(row):
     return {
         "observation_period_id": row["person_id"],
         "person_id": row["person_id"],
-        "observation_period_start_date": row["image_date"] - timedelta(400),
+        "observation_period_start_date": row["image_date"] - timedelta(300 if row["late"] else 400),
         "observation_period_end_date": row["end"],
         "period_type_concept_id": 32817,
     }

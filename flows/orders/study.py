@@ -44,7 +44,6 @@ from tasks.core.summarised import write_summarised
 from tasks.report.model import ReportInputs
 from tasks.report.render import render_report
 
-
 _NOT_JUDGED = '{"verdict": "", "results": []}'
 
 

@@ -14,6 +14,7 @@ from tasks.analysis.estimates import estimate
 from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_people
 from tasks.analysis.populations import Population, PropensityModel, make_populations
+from tasks.analysis.sites import site_rows
 from tasks.core.errors import EstimationError
 from tasks.core.results import result_row
 from tasks.core.spec import StudySpec
@@ -47,6 +48,7 @@ def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         attrition = attrition_table(con, spec)
         balance = balance_table(people, populations)
         rows = attrition_rows(attrition, spec) + _describe(spec, populations)
+        rows += site_rows(con, spec)
         rows += _diagnose(spec, people, populations, model, balance)
         for analysis in spec.analyses:
             name = "crude" if analysis.adjustment == "none" else analysis.adjustment

@@ -4,7 +4,7 @@ import duckdb
 import polars as pl
 
 from tasks.core.results import TEXT, WHOLE, result_row
-from tasks.core.spec import DeviceShownDesign, NewUserDesign, StudySpec
+from tasks.core.spec import NewUserDesign, StudySpec
 
 ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "arm": TEXT,
@@ -15,6 +15,11 @@ ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "remaining": WHOLE,
     "excluded": WHOLE,
     "status": TEXT,
+}
+
+
+_DEVICE_LABELS = {
+    "first_image": ("First image within enrolment", "등록 기간 중 첫 영상검사"),
 }
 
 
@@ -59,11 +64,7 @@ def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
     design = spec.design
     before, prior = design.prior_outcome_days, design.prior_observation_days
     return {
-        **(
-            _new_user_labels(design)
-            if isinstance(design, NewUserDesign)
-            else _device_labels(design)
-        ),
+        **(_new_user_labels(design) if isinstance(design, NewUserDesign) else _DEVICE_LABELS),
         "in_observation": (
             "Time zero lies inside an observation period",
             "기준일이 관찰 기간 안에 있음",
@@ -92,14 +93,4 @@ def _new_user_labels(design: NewUserDesign) -> dict[str, tuple[str, str]]:
             "Started while both arms were in use",
             "두 약이 모두 사용된 기간에 시작",
         ),
-    }
-
-
-def _device_labels(design: DeviceShownDesign) -> dict[str, tuple[str, str]]:
-    start, end = design.enrolment.start, design.enrolment.end
-    return {
-        "first_image": (
-            f"First image in the enrolment period ({start} to {end})",
-            f"등록 기간({start} ~ {end}) 중 첫 영상검사",
-        )
     }

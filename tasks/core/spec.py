@@ -316,7 +316,7 @@ Adjustment = Literal["none", "iptw_ate", "overlap", "matched"]
 
 
 _UNWEIGHTED = ("log_rank", "incidence_rate")
-_RESERVED = ("attrition", "balance", "follow_up", "propensity")
+_RESERVED = ("attrition", "balance", "follow_up", "propensity", "sites")
 _KEYS_OF_METHODS = {
     "ties": ("cox",),
     "std_error": ("cox",),

@@ -34,11 +34,16 @@ def test_it_is_published_and_its_gates_pass(outcome):
 
 def test_only_the_simulated_sites_are_used(outcome):
     people = [row["n"] for row in results(outcome, analysis_id="follow_up", population="crude")]
-    assert 1700 < sum(people) <= 1800
+    assert 1600 < sum(people) < 1800
+    sites = results(outcome, analysis_id="sites")
+    assert {row["site_id"] for row in sites} == {"sim-01", "sim-02"}
+    assert sum(row["n"] for row in sites) == sum(people)
     page = (outcome.folder / "report.en.html").read_text(encoding="utf-8")
     assert "sim-01" in page
     assert "sim-02" in page
     assert ">real<" not in page
+    assert "Persons and events by site" in page
+    assert "Row balance by site" in page
 
 
 def test_adjustment_recovers_what_the_crude_comparison_misses(outcome):
