@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import duckdb
 import polars as pl
 
 from flows.orders.steps import Caller, directly, guarded
@@ -142,20 +143,38 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
     with open_lake(home, site, snapshot=snapshot) as con:
         chosen = newest_snapshot(con)
     with open_lake(home, site, snapshot=chosen) as con:
-        deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
+        deliveries = _serving(con, spec)
         data = content_hash(con)
         ledger = ledger_of(con, [int(str(d["snapshot_id"])) for d in deliveries])
+    cutoff = max(str(d["data_cutoff"]) for d in deliveries)
+    identity = RunIdentity(
+        spec.study.id, spec.study.version, spec.spec_hash, chosen, data, cutoff, code_hash()
+    )
+    return Pinned(identity, deliveries, ledger)
+
+
+def ensure_served(home: Home, study: str) -> None:
+    """Do nothing where a study has data to run on.
+
+    Raises:
+        NoDataError: It has to wait for a delivery.
+        CausewayError: The study is refused, or the lake cannot be read.
+    """
+    spec = load_study(study)
+    with open_lake(home, load_site(home)) as con:
+        _serving(con, spec)
+
+
+def _serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, object]]:
+    """Return the deliveries in force that a study rests on; every site that it names has one."""
+    deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
     source = spec.sources[0]
     missing = sorted(set(source.sites) - {str(d["site_id"]) for d in deliveries})
     if missing or not deliveries:
         some = f"a site {source.site_prefix}…" if source.site_prefix else "any site"
         what = f"no OMOP delivery in force of {', '.join(missing) or some}"
         raise NoDataError(spec.study.id, what, "ingest one: `causeway ingest PATH`.")
-    cutoff = max(str(d["data_cutoff"]) for d in deliveries)
-    identity = RunIdentity(
-        spec.study.id, spec.study.version, spec.spec_hash, chosen, data, cutoff, code_hash()
-    )
-    return Pinned(identity, deliveries, ledger)
+    return deliveries
 
 
 def _serves(spec: StudySpec, delivery: Mapping[str, object]) -> bool:
