@@ -119,6 +119,8 @@ def bench_ingest(folder, persons):
         snapshot = newest_snapshot(con)
         by_hand, expected = timed(lambda: con.execute(BY_HAND).fetchall()[0])
     spec = load_study(STUDY)
+    everywhere = spec.sources[0].model_copy(update={"sites": ()})
+    spec = spec.model_copy(update={"sources": (everywhere,)})
     with open_lake(home, site, snapshot=snapshot, workspace=folder / "w.duckdb") as con:
         open_raw(con, spec)
         ours = timed(lambda: build_subjects(con, spec))
