@@ -112,6 +112,7 @@ def show_refresh(outcome: RefreshOutcome, deliveries: Sequence[Mapping[str, obje
         _table(("delivery", "outcome", "codes"), came) if came else nothing,
         "## Studies",
         _table(("study", "outcome", "run"), ran) if ran else "_No study was run._",
+        *(f"- {m.where} waits: {m.what}" for m in outcome.waiting),
         "## Data in force",
         _table(("site", "delivery", "data cut-off", "days since"), fresh)
         if fresh

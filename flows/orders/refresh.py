@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flows.orders.delivery import deliver, named
-from flows.orders.study import RunOutcome, study_run
+from flows.orders.study import RunOutcome, ensure_served, study_run
 from tasks.core.errors import CausewayError, Message, NoDataError
 from tasks.core.lake import newest_snapshot, open_lake
 from tasks.core.paths import Home
@@ -71,7 +71,8 @@ def refresh(
         if delivered := _attempt(outcome, take_in, path):
             outcome.deliveries.append(delivered)
     for study in study_ids() if _has_data(home) else ():
-        if done := _attempt(outcome, run, study):
+        done = None if _waits(outcome, home, study) else _attempt(outcome, run, study)
+        if done:
             outcome.runs.append(done)
     codes = [*(d.exit_code for d in outcome.deliveries), *(r.exit_code for r in outcome.runs)]
     outcome.note(max(codes, default=0))
@@ -86,13 +87,22 @@ def _has_data(home: Home) -> bool:
         return False
 
 
-def _attempt(outcome: RefreshOutcome, work: Callable[[Given], Done], given: Given) -> Done | None:
-    """Do one thing; a failure is noted and returns None. A study that waits for data is none."""
+def _waits(outcome: RefreshOutcome, home: Home, study: str) -> bool:
+    """Whether a study waits for data; noted, and not started. Any fault is told by its run."""
     try:
-        return work(given)
+        ensure_served(home, study)
     except NoDataError as exc:
         outcome.waiting.extend(exc.messages)
-        return None
+        return True
+    except CausewayError:
+        return False
+    return False
+
+
+def _attempt(outcome: RefreshOutcome, work: Callable[[Given], Done], given: Given) -> Done | None:
+    """Do one thing; a failure is noted and returns None."""
+    try:
+        return work(given)
     except CausewayError as exc:
         outcome.failures.extend(exc.messages)
         outcome.note(exc.exit_code)

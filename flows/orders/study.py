@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import duckdb
 import polars as pl
 
 from flows.orders.steps import Caller, directly, guarded
@@ -43,6 +44,8 @@ from tasks.core.spec import StudySpec, load_study
 from tasks.core.summarised import write_summarised
 from tasks.report.model import ReportInputs
 from tasks.report.render import render_report
+
+_NOT_JUDGED = '{"verdict": "", "results": []}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +143,9 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
     with open_lake(home, site, snapshot=snapshot) as con:
         chosen = newest_snapshot(con)
     with open_lake(home, site, snapshot=chosen) as con:
-        deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
+        deliveries = _serving(con, spec)
         data = content_hash(con)
         ledger = ledger_of(con, [int(str(d["snapshot_id"])) for d in deliveries])
-    missing = sorted(set(spec.sources[0].sites) - {str(d["site_id"]) for d in deliveries})
-    if missing or not deliveries:
-        what = f"no OMOP delivery in force of {', '.join(missing) or 'any site'}"
-        raise NoDataError(spec.study.id, what, "ingest one: `causeway ingest PATH`.")
     cutoff = max(str(d["data_cutoff"]) for d in deliveries)
     identity = RunIdentity(
         spec.study.id, spec.study.version, spec.spec_hash, chosen, data, cutoff, code_hash()
@@ -154,9 +153,33 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
     return Pinned(identity, deliveries, ledger)
 
 
+def ensure_served(home: Home, study: str) -> None:
+    """Do nothing where a study has data to run on.
+
+    Raises:
+        NoDataError: It has to wait for a delivery.
+        CausewayError: The study is refused, or the lake cannot be read.
+    """
+    spec = load_study(study)
+    with open_lake(home, load_site(home)) as con:
+        _serving(con, spec)
+
+
+def _serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, object]]:
+    """Return the deliveries in force that a study rests on; every site that it names has one."""
+    deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
+    source = spec.sources[0]
+    missing = sorted(set(source.sites) - {str(d["site_id"]) for d in deliveries})
+    if missing or not deliveries:
+        some = f"a site {source.site_prefix}…" if source.site_prefix else "any site"
+        what = f"no OMOP delivery in force of {', '.join(missing) or some}"
+        raise NoDataError(spec.study.id, what, "ingest one: `causeway ingest PATH`.")
+    return deliveries
+
+
 def _serves(spec: StudySpec, delivery: Mapping[str, object]) -> bool:
-    sites = spec.sources[0].sites
-    return delivery["format"] == "omop" and (not sites or delivery["site_id"] in sites)
+    """Whether rows of this delivery lie in the tables that the study reads: all but registries."""
+    return delivery["format"] != "table" and spec.sources[0].takes(delivery["site_id"])
 
 
 def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path) -> int:
@@ -217,7 +240,7 @@ def quality_of(pinned: Pinned) -> list[dict[str, object]]:
     found = []
     for delivery in pinned.deliveries:
         ids = (delivery["site_id"], delivery["delivery_id"])
-        verdict = json.loads(str(delivery["quality"]))
+        verdict = json.loads(str(delivery["quality"]) or _NOT_JUDGED)
         found.append(
             {
                 "site_id": ids[0],

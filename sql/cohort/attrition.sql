@@ -1,7 +1,8 @@
 -- cohort.attrition
 -- Grain:   one row per arm and step: who is left after it, and whom it dropped.
 -- Reads:   cohort.candidate
--- Params:  $target, $comparator (code list ids)
+-- Params:  $target, $comparator (arm ids), $steps (ids of the design's steps, in order: how people
+--          enter, then columns of cohort.candidate)
 -- Notes:   a person is dropped at the first rule that fails, in this order.
 with
 
@@ -10,20 +11,19 @@ judged as (
     select
         candidate.arm,
         case
-            when not candidate.in_observation then 1
-            when not candidate.in_one_arm then 2
-            when not candidate.in_common_period then 3
-            when not candidate.has_prior_observation then 4
-            when not candidate.has_no_prior_outcome then 5
-            when not candidate.has_time_at_risk then 6
-            else 99
+            when not candidate.in_observation then 'in_observation'
+            when not candidate.in_one_arm then 'in_one_arm'
+            when not candidate.in_common_period then 'in_common_period'
+            when not candidate.has_prior_observation then 'has_prior_observation'
+            when not candidate.has_no_prior_outcome then 'has_no_prior_outcome'
+            when not candidate.has_time_at_risk then 'has_time_at_risk'
         end as lost_at,
 
     from cohort.candidate
 
 ),
 
-steps as (
+arms as (
 
     select
         unnest([$target, $comparator]) as arm,
@@ -31,26 +31,38 @@ steps as (
 
 ),
 
+steps as (
+
+    select
+        unnest($steps::varchar[]) as step_id,
+        unnest(range(len($steps::varchar[])))::integer as step,
+
+),
+
+numbered as (
+
+    select
+        judged.arm,
+        steps.step as lost_at,
+
+    from judged
+
+    left join steps
+        on judged.lost_at = steps.step_id
+
+),
+
 grid as (
 
     select
-        steps.arm,
-        steps.arm_order,
-        step.step,
-        step.step_id,
+        arms.arm,
+        arms.arm_order,
+        steps.step,
+        steps.step_id,
 
-    from steps
+    from arms
 
-    cross join (
-        values
-            (0, 'first_era'),
-            (1, 'in_observation'),
-            (2, 'in_one_arm'),
-            (3, 'in_common_period'),
-            (4, 'has_prior_observation'),
-            (5, 'has_no_prior_outcome'),
-            (6, 'has_time_at_risk')
-    ) as step (step, step_id)
+    cross join steps
 
 ),
 
@@ -61,13 +73,15 @@ counted as (
         grid.arm_order,
         grid.step,
         grid.step_id,
-        count(judged.arm) filter (where judged.lost_at > grid.step) as remaining,
-        count(judged.arm) filter (where judged.lost_at = grid.step) as excluded,
+        count(numbered.arm) filter (
+            where coalesce(numbered.lost_at > grid.step, true)
+        ) as remaining,
+        count(numbered.arm) filter (where numbered.lost_at = grid.step) as excluded,
 
     from grid
 
-    left join judged
-        on grid.arm = judged.arm
+    left join numbered
+        on grid.arm = numbered.arm
 
     group by grid.arm, grid.arm_order, grid.step, grid.step_id
 

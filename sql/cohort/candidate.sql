@@ -1,10 +1,10 @@
 -- cohort.candidate
--- Grain:   one row per person and arm with a first era; each rule is a column, true when passed.
--- Reads:   cohort.first_era, cohort.common_period, cohort.code_list, clean.observation_period,
+-- Grain:   one row per person and arm entered; each rule is a column, true when passed.
+-- Reads:   cohort.entry, cohort.common_period, cohort.code_list, clean.observation_period,
 --          clean.condition_occurrence, clean.death
 -- Params:  $outcome (code list id), $common_period, $keep_first (booleans),
 --          $prior_observation_days, $prior_outcome_days (days),
---          $risk_start_anchor, $risk_end_anchor (era_start | era_end),
+--          $risk_start_anchor, $risk_end_anchor (entry_start | entry_end),
 --          $risk_start_offset_days, $risk_end_offset_days (days)
 -- Notes:   the look-back for the outcome ends where risk starts, so that an outcome between time
 --          zero and risk counts as prior; who died before risk starts has no time at risk.
@@ -13,45 +13,45 @@ with
 observed as (
 
     select
-        first_era.person_id,
-        first_era.arm,
+        entry.person_id,
+        entry.arm,
         min(observation_period.observation_period_start_date) as observation_start_date,
         max(observation_period.observation_period_end_date) as observation_end_date,
 
-    from cohort.first_era
+    from cohort.entry
 
     inner join clean.observation_period
-        on first_era.person_id = observation_period.person_id
-        and first_era.era_start_date
+        on entry.person_id = observation_period.person_id
+        and entry.entry_start_date
             between observation_period.observation_period_start_date
             and observation_period.observation_period_end_date
 
-    group by first_era.person_id, first_era.arm
+    group by entry.person_id, entry.arm
 
 ),
 
 windows as (
 
     select
-        first_era.person_id,
-        first_era.arm,
-        first_era.era_start_date as time_zero_date,
+        entry.person_id,
+        entry.arm,
+        entry.entry_start_date as time_zero_date,
         greatest(
-            case when $risk_start_anchor = 'era_start' then first_era.era_start_date
-                else first_era.era_end_date end
+            case when $risk_start_anchor = 'entry_start' then entry.entry_start_date
+                else entry.entry_end_date end
             + $risk_start_offset_days::integer,
-            first_era.era_start_date
+            entry.entry_start_date
         ) as risk_start_date,
-        case when $risk_end_anchor = 'era_start' then first_era.era_start_date
-            else first_era.era_end_date end
+        case when $risk_end_anchor = 'entry_start' then entry.entry_start_date
+            else entry.entry_end_date end
         + $risk_end_offset_days::integer as planned_end_date,
-        count(*) over (partition by first_era.person_id) as n_arms,
+        count(*) over (partition by entry.person_id) as n_arms,
         row_number() over (
-            partition by first_era.person_id order by first_era.era_start_date, first_era.arm
+            partition by entry.person_id order by entry.entry_start_date, entry.arm
         ) as arm_order,
-        count(*) over (partition by first_era.person_id, first_era.era_start_date) as n_same_day,
+        count(*) over (partition by entry.person_id, entry.entry_start_date) as n_same_day,
 
-    from cohort.first_era
+    from cohort.entry
 
 ),
 

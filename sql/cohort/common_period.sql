@@ -1,20 +1,20 @@
 -- cohort.common_period
--- Grain:   one row: the calendar days between which both arms have first eras.
--- Reads:   cohort.first_era
--- Notes:   taken from all first eras, before any join to observation periods: a person who is
---          lost later still shows that the drug was in use.
+-- Grain:   one row: the calendar days between which both arms have entries.
+-- Reads:   cohort.entry
+-- Notes:   taken from all entries, before any join to observation periods: a person who is
+--          lost later still shows that the arm was in use.
 with
 
 by_arm as (
 
     select
-        first_era.arm,
-        min(first_era.era_start_date) as first_start_date,
-        max(first_era.era_start_date) as last_start_date,
+        entry.arm,
+        min(entry.entry_start_date) as first_start_date,
+        max(entry.entry_start_date) as last_start_date,
 
-    from cohort.first_era
+    from cohort.entry
 
-    group by first_era.arm
+    group by entry.arm
 
 ),
 

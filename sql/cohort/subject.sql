@@ -2,7 +2,7 @@
 -- Grain:   one row per person of the study population.
 -- Reads:   cohort.candidate, cohort.code_list, clean.condition_occurrence, clean.death,
 --          clean.person
--- Params:  $target, $outcome (code list ids), $competing (none | death)
+-- Params:  $target (arm id), $outcome (code list id), $competing (none | death)
 -- Notes:   follow-up counts both its first and its last day, and always ends at death. `cause` is
 --          0 censored, 1 outcome, 2 death where it competes; an outcome on the day of death counts
 --          as the outcome.

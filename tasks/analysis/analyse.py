@@ -14,6 +14,7 @@ from tasks.analysis.estimates import estimate
 from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_people
 from tasks.analysis.populations import Population, PropensityModel, make_populations
+from tasks.analysis.sites import site_rows
 from tasks.core.errors import EstimationError
 from tasks.core.results import result_row
 from tasks.core.spec import StudySpec
@@ -47,6 +48,7 @@ def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         attrition = attrition_table(con, spec)
         balance = balance_table(people, populations)
         rows = attrition_rows(attrition, spec) + _describe(spec, populations)
+        rows += site_rows(con, spec)
         rows += _diagnose(spec, people, populations, model, balance)
         for analysis in spec.analyses:
             name = "crude" if analysis.adjustment == "none" else analysis.adjustment
@@ -64,7 +66,7 @@ def _check_arms(people: People, spec: StudySpec) -> None:
     for is_target, arm in ((True, spec.target), (False, spec.comparator)):
         if not (people.is_target == is_target).any():
             raise EstimationError(
-                f"{spec.study.id}: arm {arm.code_list}",
+                f"{spec.study.id}: arm {arm.id}",
                 "nobody is left in it",
                 "read the attrition in the workspace, then widen the design or add data.",
             )
@@ -72,8 +74,8 @@ def _check_arms(people: People, spec: StudySpec) -> None:
 
 def _common(spec: StudySpec, population: Population) -> Row:
     return {
-        "target": spec.target.code_list,
-        "comparator": spec.comparator.code_list,
+        "target": spec.target.id,
+        "comparator": spec.comparator.id,
         "population": population.name,
         "estimand": population.estimand,
         "unit_of_analysis": "person",
@@ -82,7 +84,7 @@ def _common(spec: StudySpec, population: Population) -> Row:
 
 def _describe(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
     """People, outcomes and person-days of each arm, in each population that leaves people out."""
-    names = {True: spec.target.code_list, False: spec.comparator.code_list}
+    names = {True: spec.target.id, False: spec.comparator.id}
     return [
         result_row(
             "follow_up",
@@ -151,7 +153,7 @@ def _diagnose(
 
 def _sizes(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
     """Effective sample size of each arm in each weighted population."""
-    names = {True: spec.target.code_list, False: spec.comparator.code_list}
+    names = {True: spec.target.id, False: spec.comparator.id}
     return [
         result_row(
             "propensity",

@@ -4,7 +4,7 @@ import duckdb
 import polars as pl
 
 from tasks.core.results import TEXT, WHOLE, result_row
-from tasks.core.spec import StudySpec
+from tasks.core.spec import NewUserDesign, StudySpec
 
 ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "arm": TEXT,
@@ -15,6 +15,11 @@ ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "remaining": WHOLE,
     "excluded": WHOLE,
     "status": TEXT,
+}
+
+
+_DEVICE_LABELS = {
+    "first_image": ("First image within enrolment", "등록 기간 중 첫 영상검사"),
 }
 
 
@@ -40,8 +45,8 @@ def attrition_rows(attrition: pl.DataFrame, spec: StudySpec) -> list[dict[str, o
             "descriptive",
             "count",
             method="attrition",
-            target=spec.target.code_list,
-            comparator=spec.comparator.code_list,
+            target=spec.target.id,
+            comparator=spec.comparator.id,
             arm=row["arm"],
             population="crude",
             unit="persons",
@@ -59,22 +64,10 @@ def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
     design = spec.design
     before, prior = design.prior_outcome_days, design.prior_observation_days
     return {
-        "first_era": ("First drug era of the arm", "해당 군의 첫 약물 에라"),
+        **(_new_user_labels(design) if isinstance(design, NewUserDesign) else _DEVICE_LABELS),
         "in_observation": (
             "Time zero lies inside an observation period",
             "기준일이 관찰 기간 안에 있음",
-        ),
-        "in_one_arm": (
-            "Did not start the other arm as well"
-            if design.in_both_arms == "drop"
-            else "Did not start the other arm first",
-            "다른 군의 약을 시작하지 않음"
-            if design.in_both_arms == "drop"
-            else "다른 군의 약을 먼저 시작하지 않음",
-        ),
-        "in_common_period": (
-            "Started while both arms were in use",
-            "두 약이 모두 사용된 기간에 시작",
         ),
         "has_prior_observation": (
             f"At least {prior} days of observation before time zero",
@@ -85,4 +78,19 @@ def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
             f"기준일 이전 {before}일 동안 결과 사건 없음",
         ),
         "has_time_at_risk": ("At least one day at risk", "위험 기간 1일 이상"),
+    }
+
+
+def _new_user_labels(design: NewUserDesign) -> dict[str, tuple[str, str]]:
+    is_drop = design.in_both_arms == "drop"
+    return {
+        "first_era": ("First drug era of the arm", "해당 군의 첫 약물 에라"),
+        "in_one_arm": (
+            f"Did not start the other arm {'as well' if is_drop else 'first'}",
+            f"다른 군의 약을 {'' if is_drop else '먼저 '}시작하지 않음",
+        ),
+        "in_common_period": (
+            "Started while both arms were in use",
+            "두 약이 모두 사용된 기간에 시작",
+        ),
     }

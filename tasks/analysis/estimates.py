@@ -38,10 +38,10 @@ class Asked:
 
     def __init__(self, spec: StudySpec, analysis: Analysis) -> None:
         self.analysis = analysis
-        self.arms = (spec.target.code_list, spec.comparator.code_list)
+        self.arms = (spec.target.id, spec.comparator.id)
         self._common = {
-            "target": spec.target.code_list,
-            "comparator": spec.comparator.code_list,
+            "target": spec.target.id,
+            "comparator": spec.comparator.id,
             "outcome": spec.outcome.code_list,
             "unit_of_analysis": "person",
             "ci_level": 0.95,

@@ -7,7 +7,13 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.core.spec import AgeCovariate, ConditionCovariates, SexCovariate, StudySpec
+from tasks.core.spec import (
+    AgeCovariate,
+    ConditionCovariates,
+    NamedConditionCovariates,
+    SexCovariate,
+    StudySpec,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -67,6 +73,8 @@ def load_people(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> People:
                 columns.extend(_sexes(covariate.id, subjects["gender_concept_id"]))
             case ConditionCovariates():
                 columns.extend(_conditions(con, covariate.id, subjects["person_id"]))
+            case NamedConditionCovariates():
+                columns.extend(_named(con, spec, covariate, subjects["person_id"]))
     return People(
         person_id=subjects["person_id"].astype(np.int64),
         is_target=subjects["is_target"].astype(bool),
@@ -118,3 +126,24 @@ def _conditions(
         (Covariate(f"{name}={c}", label, label, True), matrix[:, i])
         for i, (c, label) in enumerate(names)
     ]
+
+
+def _named(
+    con: duckdb.DuckDBPyConnection,
+    spec: StudySpec,
+    covariate: NamedConditionCovariates,
+    person_id: IntArray,
+) -> list[tuple[Covariate, FloatArray]]:
+    """One column for each code list that some people have and some have not, in their order."""
+    cells = _columns(
+        con, "select person_id, code_list_id from cohort.named_condition_covariate order by all"
+    )
+    columns = []
+    for code_list in covariate.code_lists:
+        having = cells["person_id"][cells["code_list_id"] == code_list]
+        if having.size:
+            name = spec.concepts_of(code_list).name
+            labels = (name.en, name.ko) if name else (code_list, code_list)
+            column = np.isin(person_id, having).astype(float)
+            columns.append((Covariate(f"{covariate.id}={code_list}", *labels, True), column))
+    return columns

@@ -1,54 +1,102 @@
 """From the lake's tables to the people of one study; each step is a query of sql/."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import duckdb
 
 from tasks.core.duck import quoted
-from tasks.core.spec import ConditionCovariates, StudySpec
+from tasks.core.spec import (
+    NOT_SHOWN,
+    SHOWN,
+    ConditionCovariates,
+    DeviceShownDesign,
+    EraAnchor,
+    LakeSource,
+    NamedConditionCovariates,
+    NewUserDesign,
+    StudySpec,
+    ZeroAnchor,
+)
 from tasks.core.sql import build_table
 
-_RAW = ("person", "observation_period", "drug_era", "condition_occurrence", "death", "concept")
-RAW_TABLES = (*_RAW, "concept_ancestor")
-CLEAN_TABLES = (
-    "clean.person_key",
-    "clean.person",
-    "clean.observation_period",
-    "clean.drug_era",
-    "clean.condition_occurrence",
-    "clean.death",
-    "clean.concept",
-    "clean.concept_ancestor",
-)
-COHORT_TABLES = (
-    "cohort.code_list",
-    "cohort.first_era",
-    "cohort.common_period",
-    "cohort.candidate",
-    "cohort.attrition",
-    "cohort.subject",
+
+@dataclass(frozen=True, slots=True)
+class Entering:
+    """How people enter a study of one type of design.
+
+    `read` are the tables of the lake that only this type needs; `first` is the cohort table that
+    finds the entry of each person; `steps` are the steps of the attrition, in order.
+    """
+
+    read: tuple[str, ...]
+    first: str
+    steps: tuple[str, ...]
+
+
+_LOOKED_AT = ("has_prior_observation", "has_no_prior_outcome", "has_time_at_risk")
+ENTERING = {
+    "new_user_active_comparator": Entering(
+        read=("drug_era",),
+        first="cohort.first_era",
+        steps=("first_era", "in_observation", "in_one_arm", "in_common_period", *_LOOKED_AT),
+    ),
+    "device_shown_or_not": Entering(
+        read=("procedure_occurrence", "device_inference"),
+        first="cohort.first_image",
+        steps=("first_image", "in_observation", *_LOOKED_AT),
+    ),
+}
+_READ_BY_ALL = (
+    "person",
+    "observation_period",
+    "condition_occurrence",
+    "death",
+    "concept",
+    "concept_ancestor",
 )
 
 
-def open_raw(con: duckdb.DuckDBPyConnection, sites: tuple[str, ...]) -> None:
-    """Show the attached lake as schema `raw`, for these sites only (all when empty)."""
-    where = f"where site_id in ({', '.join(quoted(site) for site in sites)})" if sites else ""
+def open_raw(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
+    """Show the tables of the attached lake that a study reads as schema `raw`, of its sites."""
+    where = _of_sites(spec.sources[0])
     con.execute("create schema if not exists raw")
-    for table in RAW_TABLES:
+    for table in (*_READ_BY_ALL, *ENTERING[spec.design.type].read):
         select = f"select * from lake.omop.{table} {where}"  # noqa: S608 - ids checked by pattern
         con.execute(f"create or replace view raw.{table} as {select}")
 
 
+def _of_sites(source: LakeSource) -> str:
+    if source.site_prefix:
+        return f"where starts_with(site_id, {quoted(source.site_prefix)})"
+    sites = ", ".join(quoted(site) for site in source.sites)
+    return f"where site_id in ({sites})" if sites else ""
+
+
 def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     """Build every cohort table of a study in an opened workspace; return the number of people."""
-    open_raw(con, spec.sources[0].sites)
-    params = cohort_params(spec)
-    for table in (*CLEAN_TABLES, *COHORT_TABLES):
-        people = build_table(con, table, params)
+    open_raw(con, spec)
+    people = build_subjects(con, spec)
     for covariate in spec.covariates:
-        if isinstance(covariate, ConditionCovariates):
-            build_table(con, "cohort.condition_covariate", _window(covariate))
+        match covariate:
+            case ConditionCovariates():
+                build_table(con, "cohort.condition_covariate", _window(covariate))
+            case NamedConditionCovariates():
+                build_table(con, "cohort.named_condition_covariate", _window(covariate))
     return people
+
+
+def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
+    """Build everything up to cohort.subject from schema `raw`; return the number of people."""
+    kind, params = spec.design.type, cohort_params(spec)
+    for table in ("person_key", *_READ_BY_ALL, *ENTERING[kind].read):
+        build_table(con, f"clean.{table}")
+    build_table(con, "cohort.code_list", params)
+    build_table(con, ENTERING[kind].first, params)
+    build_table(con, "cohort.entry", params, variant=kind)
+    for table in ("common_period", "candidate", "attrition"):
+        build_table(con, f"cohort.{table}", params)
+    return build_table(con, "cohort.subject", params)
 
 
 def cohort_params(spec: StudySpec) -> Mapping[str, object]:
@@ -59,25 +107,57 @@ def cohort_params(spec: StudySpec) -> Mapping[str, object]:
         "code_list_ids": [item.id for item, _ in named],
         "concept_ids": [concept for _, concept in named],
         "include_descendants": [item.include_descendants for item, _ in named],
-        "target": spec.target.code_list,
-        "comparator": spec.comparator.code_list,
+        "target": spec.target.id,
+        "comparator": spec.comparator.id,
         "outcome": spec.outcome.code_list,
-        "common_period": design.common_period,
-        "keep_first": design.in_both_arms == "keep_first",
+        "steps": list(ENTERING[design.type].steps),
         "prior_observation_days": design.prior_observation_days,
         "prior_outcome_days": design.prior_outcome_days,
-        "risk_start_anchor": design.risk_start.anchor,
+        "risk_start_anchor": _anchor(design.risk_start),
         "risk_start_offset_days": design.risk_start.offset_days,
-        "risk_end_anchor": design.risk_end.anchor,
+        "risk_end_anchor": _anchor(design.risk_end),
         "risk_end_offset_days": design.risk_end.offset_days,
         "competing": design.competing,
+        **_entry_params(spec, design),
     }
 
 
-def _window(covariate: ConditionCovariates) -> Mapping[str, object]:
+def _entry_params(
+    spec: StudySpec, design: NewUserDesign | DeviceShownDesign
+) -> Mapping[str, object]:
+    if isinstance(design, NewUserDesign):
+        return {
+            "common_period": design.common_period,
+            "keep_first": design.in_both_arms == "keep_first",
+        }
+    device = spec.device
+    return {
+        "common_period": False,
+        "keep_first": False,
+        "image": design.image,
+        "enrolment_start": design.enrolment.start,
+        "enrolment_end": design.enrolment.end,
+        "udi_di": device.udi_di if device else None,
+        "versions": list(device.versions) if device else [],
+        "shown_arm": SHOWN,
+        "not_shown_arm": NOT_SHOWN,
+    }
+
+
+def _anchor(anchor: EraAnchor | ZeroAnchor) -> str:
+    """Return the same day in terms of the entry into an arm."""
+    return "entry_end" if anchor.anchor == "era_end" else "entry_start"
+
+
+def _window(covariate: ConditionCovariates | NamedConditionCovariates) -> Mapping[str, object]:
+    lists = (
+        {"excluded": list(covariate.exclude)}
+        if isinstance(covariate, ConditionCovariates)
+        else {"covariate_lists": list(covariate.code_lists)}
+    )
     return {
         "window_start_days": covariate.window_start_days,
         "window_end_days": covariate.window_end_days,
         "min_share": covariate.min_share,
-        "excluded": list(covariate.exclude),
+        **lists,
     }

@@ -5,6 +5,7 @@ The rules are conservative and simple enough to check by hand:
 - a count from 1 to k-1, or whose complement is, is withheld with every number that it can be
   worked out from;
 - curves are thinned until at least k outcomes lie between two points that are shown;
+- numbers of sites are shown when none of any site need be withheld, else none is;
 - numbers at risk and attrition are shown only where they differ by 0 or by k and more from the
   last that is shown.
 
@@ -79,7 +80,7 @@ def release(
     hidden = _hidden_populations(rows, k)
     kept = _thin_at_risk(_thin_curves([_hide_small(row, hidden, k) for row in rows], k), k)
     shown_attrition = _thin_attrition(attrition, k)
-    kept = _follow_attrition(kept, shown_attrition)
+    kept = _hide_sites(_follow_attrition(kept, shown_attrition), k)
     shown_balance = _hide_balance(balance, rows, hidden, k)
     kept = [_over_what_is_shown(row, shown_balance) for row in kept]
     messages = _messages(rows, kept, k)
@@ -193,6 +194,20 @@ def _hide_small(row: Row, hidden: set[object], k: int) -> Row:
     if about_outcome or about_matched or is_small(row.get("n"), k):
         return withheld(row)
     return row
+
+
+def _hide_sites(rows: list[Row], k: int) -> list[Row]:
+    """Withhold the counts of all sites when those of one tell about few: sums would tell them."""
+    of_sites = [row for row in rows if row["site_id"] != "pooled"]
+    if not any(_tells_of_few(row, k) for row in of_sites):
+        return rows
+    return [row if row["site_id"] == "pooled" else withheld(row) for row in rows]
+
+
+def _tells_of_few(row: Row, k: int) -> bool:
+    n, events = _whole(row["n"]), _whole(row["n_events"])
+    is_hidden = row["status"] == "suppressed"
+    return is_hidden or any(is_small(count, k) for count in (n, events, n - events))
 
 
 def _people(row: Row) -> str:

@@ -18,6 +18,8 @@ def build_table(
     table: str,
     params: Mapping[str, object] | None = None,
     sql_dir: Path = SQL_DIR,
+    *,
+    variant: str = "",
 ) -> int:
     """Replace `table` by what `sql/<schema>/<name>.sql` selects; return its number of rows.
 
@@ -26,17 +28,19 @@ def build_table(
         table: `schema.name`, the name of both the table and the file.
         params: Values for the file's `$name` placeholders; names that it lacks are ignored.
         sql_dir: Root of the SQL files; tests pass their own.
+        variant: Take `<name>.<variant>.sql`, where the table is made in one way or another.
 
     Raises:
         SqlContractError: A placeholder has no value.
     """
     schema, name = table.split(".")
-    query = (sql_dir / schema / f"{name}.sql").read_text(encoding="utf-8")
+    file = f"{name}.{variant}.sql" if variant else f"{name}.sql"
+    query = (sql_dir / schema / file).read_text(encoding="utf-8")
     given = params or {}
     wanted = con.extract_statements(query)[0].named_parameters
     if missing := sorted(wanted - given.keys()):
         raise SqlContractError(
-            f"sql/{schema}/{name}.sql",
+            f"sql/{schema}/{file}",
             f"no value for ${', $'.join(missing)}",
             f"pass {', '.join(missing)} from the task that builds {table}.",
         )

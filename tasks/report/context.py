@@ -1,12 +1,11 @@
 """What every section needs: the inputs in one language, and numbers that know their row."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from math import isnan
 from typing import Any
 from urllib.parse import urlencode
 
-from tasks.core.spec import Exposure
 from tasks.report import numbers
 from tasks.report.blocks import Run, Runs, Tone, runs
 from tasks.report.model import POPULATION_OF, Language, Record, ReportInputs
@@ -57,7 +56,7 @@ class Context:
 
     def __init__(self, inputs: ReportInputs, language: Language) -> None:
         self.inputs, self.spec = inputs, inputs.spec
-        self.words, self.language = Words(language), language
+        self.words, self.language = Words(language, inputs.spec.design.type), language
 
     @cached_property
     def rows(self) -> list[Record]:
@@ -66,9 +65,8 @@ class Context:
 
     @cached_property
     def arms(self) -> dict[str, str]:
-        """Names of the two arms by code list, target first."""
-        both: Sequence[Exposure] = (self.spec.target, self.spec.comparator)
-        return {arm.code_list: arm.name.in_language(self.language) for arm in both}
+        """Names of the two arms by id, target first."""
+        return {arm.id: arm.name.in_language(self.language) for arm in self.spec.arms}
 
     @property
     def names(self) -> dict[str, str]:
@@ -133,7 +131,7 @@ class Context:
         return numbers.percent(row["ci_level"] or 0.95, 0)
 
     def arm_name(self, arm: str | None) -> str:
-        """Return the name of an arm by its code list."""
+        """Return the name of an arm by its id."""
         return self.arms.get(arm or "", arm or numbers.DASH)
 
     def _between(self, low: str, high: str) -> str:

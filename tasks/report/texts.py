@@ -27,6 +27,9 @@ def all_texts() -> dict[str, dict[str, str]]:
             raise _fault(key, "needs exactly en and ko")
         if fields_of(both["en"]) != fields_of(both["ko"]):
             raise _fault(key, "uses different fields in en and ko")
+    for key in texts:
+        if not fields_of(texts[key]["en"]) <= fields_of(texts[key.partition("@")[0]]["en"]):
+            raise _fault(key, "uses fields that its text for all designs lacks")
     return texts
 
 
@@ -44,10 +47,12 @@ class Words:
 
     Args:
         language: `en` or `ko`.
+        design: Type of the study's design: `key@design` goes before `key` where both are there.
     """
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, design: str = "") -> None:
         self.language: Language = language
+        self._design = design
 
     def __call__(self, key: str, **values: str) -> str:
         """Return the text of `key` with its fields filled."""
@@ -75,10 +80,11 @@ class Words:
     def interface(self) -> dict[str, str]:
         """Return the words of the page itself: buttons, labels, headings of the frame."""
         return {
-            key.removeprefix("page."): both[self.language]
-            for key, both in all_texts().items()
-            if key.startswith("page.")
+            key.removeprefix("page."): self._template(key)
+            for key in all_texts()
+            if key.startswith("page.") and "@" not in key
         }
 
     def _template(self, key: str) -> str:
-        return all_texts()[key][self.language]
+        texts = all_texts()
+        return texts.get(f"{key}@{self._design}", texts[key])[self.language]

@@ -19,14 +19,13 @@ import pandas as pd
 from lifelines import CoxPHFitter, KaplanMeierFitter
 
 from flows.orders.delivery import deliver
-from tasks.cohort.build import CLEAN_TABLES, COHORT_TABLES, cohort_params, open_raw
+from tasks.cohort.build import build_subjects, open_raw
 from tasks.core.duck import duck, quoted
 from tasks.core.lake import newest_snapshot, open_lake
 from tasks.core.omop import omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.core.spec import load_study
-from tasks.core.sql import build_table
 from tasks.simulate.consortium import simulate_consortium
 from tasks.stats.cox import cox
 from tasks.stats.survival import kaplan_meier
@@ -126,13 +125,11 @@ def bench_ingest(folder, persons):
         snapshot = newest_snapshot(con)
         by_hand, expected = timed(lambda: con.execute(BY_HAND).fetchall()[0])
     spec = load_study(STUDY)
+    everywhere = spec.sources[0].model_copy(update={"sites": ()})
+    spec = spec.model_copy(update={"sources": (everywhere,)})
     with open_lake(home, site, snapshot=snapshot, workspace=folder / "w.duckdb") as con:
-        open_raw(con, ())
-        ours = timed(
-            lambda: [
-                build_table(con, t, cohort_params(spec)) for t in (*CLEAN_TABLES, *COHORT_TABLES)
-            ]
-        )
+        open_raw(con, spec)
+        ours = timed(lambda: build_subjects(con, spec))
         got = con.execute("select count(*), sum(follow_up_days) from cohort.subject").fetchall()[0]
     assert got == expected, (got, expected)
     yield "cohort queries", ours[0], "one statement by hand", by_hand

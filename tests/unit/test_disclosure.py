@@ -68,6 +68,32 @@ def test_large_counts_are_shown():
     assert got.messages == []
 
 
+def site(site_id, arm, n, events):
+    return result_row(
+        "sites", "descriptive", "count", site_id=site_id, arm=arm, population="crude",
+        outcome="bleed", estimate=float(n), n=n, n_events=events, person_time=9.0 * n,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("n", "events", "status"),
+    [(100, 20, "ok"), (100, 0, "ok"), (0, 0, "ok"), (100, 3, "suppressed"), (5, 0, "suppressed"),
+     (30, 25, "suppressed")],
+)  # fmt: skip
+def test_numbers_of_sites_are_shown_all_or_none(n, events, status):
+    rows = [site("A", "new", n, events), site("B", "new", 100, 20), site("B", "old", 200, 20)]
+    got = released([*BIG, *rows])
+    assert [row["status"] for row in got.rows] == ["ok"] * 2 + [status] * 3
+    if status == "suppressed":
+        assert {row["person_time"] for row in got.rows[2:]} == {None}
+        assert [message.where for message in got.messages] == ["sites"]
+
+
+def test_numbers_of_sites_are_hidden_with_those_of_the_whole():
+    rows = [follow_up("new", 200, 40), follow_up("old", 200, 4), site("A", "old", 100, 0)]
+    assert [row["status"] for row in released(rows).rows] == ["suppressed"] * 3
+
+
 def test_few_outcomes_in_one_arm_hide_everything_about_the_outcome():
     rows = [
         follow_up("new", 200, 40),

@@ -18,7 +18,7 @@ import polars as pl
 import pypdf
 import pytest
 
-from tasks.core.spec import StudySpec, Text
+from tasks.core.spec import StudySpec, Text, load_study, study_ids
 from tasks.report import charts, numbers
 from tasks.report.blocks import Finding, Section, plain
 from tasks.report.content import build_content, figures_of
@@ -34,6 +34,7 @@ from tasks.report.tables import run_html
 from tasks.report.texts import Words, all_texts, fields_of
 from tests.unit.test_report_world import (
     IDENTITY,
+    PAIR,
     attrition,
     balance,
     hazard,
@@ -449,6 +450,15 @@ def test_both_languages_say_the_same_things():
     assert all(fields_of(both["en"]) == fields_of(both["ko"]) for both in texts.values())
     assert Words("ko").term("role", "primary") == "주분석"
     assert Words("en").term("role", "never_heard_of") == "never heard of"
+
+
+def test_a_text_of_a_design_goes_before_the_text_of_all():
+    assert "투여 시작" in Words("ko", "new_user_active_comparator")("design.zero_detail", **PAIR)
+    assert Words("ko", "device_shown_or_not")("design.zero_detail").startswith("첫 영상 촬영")
+    assert "인공지능" in Words("ko", "device_shown_or_not").interface()["report"]
+    assert not any("@" in key for key in Words("ko").interface())
+    designs = {key.partition("@")[2] for key in all_texts()} - {""}
+    assert designs <= {load_study(study).design.type for study in study_ids()}
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from tasks.core.spec import load_study, study_ids, study_schema
 
 STUDY = "gibleed_celecoxib_diclofenac"
 TEXT = (STUDIES_DIR / f"{STUDY}.yaml").read_text(encoding="utf-8")
+DEVICE_TEXT = (STUDIES_DIR / "ai_cxr_triage.yaml").read_text(encoding="utf-8")
 
 
-def changed(tmp_path, *changes):
-    text = TEXT
+def changed(tmp_path, *changes, text=TEXT):
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
@@ -94,6 +94,72 @@ def test_faults_are_named(tmp_path, old, new, told):
     assert told in str(caught.value)
     assert "mine.yaml:" in str(caught.value)
     assert caught.value.exit_code == 11
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('udi_di: "08800000000017"', "udi_di: 08800000000017", "readers disagree"),
+        (
+            'versions: ["1.0", "2.0"]',
+            "versions: [1.0]",
+            "device.versions.0: Input should be a valid",
+        ),
+        ("site_prefix: sim-", "site_prefix: sim-, sites: [sim-01]", "keep one of them"),
+        ("site_prefix: sim-", "site_prefix: 'sim%'", "E_SPEC_IDENTIFIER"),
+        ("{start: 2024-01-01, end: 2025-12-31}", "{start: 2024-01-01, end: 2023-12-31}", "ends on"),
+        (
+            "{start: 2024-01-01, end: 2025-12-31}",
+            "{start: 2024-01-01}",
+            "enrolment.end: Field requ",
+        ),
+        ("image: chest_xray", "image: ct", "['ct'] are used but not defined"),
+        ("image: chest_xray", "image: acute_respiratory_failure", "a code list each of their own"),
+        ("shown: false", "shown: true", "shown: true and shown: false"),
+        ("shown: false", "code_list: copd", "comparator needs shown"),
+        ("shown: false", "shown: 0", "comparator.shown: Input should be a valid boolean"),
+        ("{anchor: time_zero, offset_days: 365}", "{anchor: era_end, offset_days: 9}", "time_zero"),
+        (
+            "{anchor: time_zero, offset_days: 0}",
+            "{anchor: time_zero, offset_days: -1}",
+            "before time",
+        ),
+        ("asthma, ischaemic", "asthna, ischaemic", "['asthna'] are used but not defined"),
+        ("type: device_shown_or_not", "type: device_shown", "design"),
+    ],
+)
+def test_faults_of_a_device_study_are_named(tmp_path, old, new, told):
+    with pytest.raises(SpecError) as caught:
+        load_study(changed(tmp_path, (old, new), text=DEVICE_TEXT))
+    assert told in str(caught.value)
+
+
+def test_what_does_not_fit_the_design_is_named_at_once(tmp_path):
+    start, end = DEVICE_TEXT.index("device:\n"), DEVICE_TEXT.index("code_lists:\n")
+    text = DEVICE_TEXT[:start] + DEVICE_TEXT[end:]
+    file = changed(tmp_path, ("shown: true", "code_list: copd"), text=text)
+    with pytest.raises(SpecError, match="target needs shown; the device is missing"):
+        load_study(file)
+    block = DEVICE_TEXT[start:end]
+    file = changed(tmp_path, ("code_lists:\n", f"{block}code_lists:\n"))
+    with pytest.raises(SpecError, match="no device belongs here"):
+        load_study(file)
+
+
+def test_a_default_written_out_is_the_same_study(tmp_path):
+    file = changed(
+        tmp_path, ("include_descendants: true", "include_descendants: true\n    name: null")
+    )
+    assert load_study(file).spec_hash == load_study(STUDY).spec_hash
+
+
+def test_a_source_takes_all_sites_some_or_those_of_a_prefix():
+    [named], [simulated] = (load_study(s).sources for s in (STUDY, "ai_cxr_triage"))
+    everywhere = named.model_copy(update={"sites": ()})
+    sites = ("eunomia", "sim-01", "simA", "Sim-1")
+    assert [named.takes(site) for site in sites] == [True, False, False, False]
+    assert [simulated.takes(site) for site in sites] == [False, True, False, False]
+    assert all(everywhere.takes(site) for site in sites)
 
 
 def test_all_faults_at_once_each_with_its_line(tmp_path):

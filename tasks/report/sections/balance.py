@@ -37,12 +37,20 @@ def section(context: Context) -> Section:
     shown = selected(context, covariates)
     limit = smd_limit(context)
     intro = words.line("balance.intro", limit=numbers.decimals(limit, 2), **context.names)
-    methods = words.line("balance.methods", target=context.names["target"])
-    blocks = [Paragraph(intro), Paragraph(methods), table_one(context, covariates, shown)]
+    blocks = [Paragraph(intro), Paragraph(methods(context)), table_one(context, covariates, shown)]
     if len(shown) < len(covariates):
         blocks.append(_everything(context, covariates))
     blocks.append(love_plot(context, covariates, limit))
     return Section("balance", words("section.balance"), tuple(blocks))
+
+
+def methods(context: Context) -> Runs:
+    """Say how the adjustments of this study were made."""
+    words, used = context.words, context.spec.adjustments
+    said = [words.line("balance.methods", target=context.names["target"])]
+    said += [words.line(f"balance.methods_{a}") for a in used if a in {"iptw_ate", "matched"}]
+    said.append(words.line("balance.methods_robust"))
+    return runs(*[part for line in said for part in (line, " ")][:-1])
 
 
 def by_covariate(context: Context) -> Covariates:

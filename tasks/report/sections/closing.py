@@ -207,7 +207,7 @@ def provenance(context: Context) -> Section:
         for name in IDENTITY
         if name in known
     ]
-    deliveries = ", ".join(str(d["delivery_id"]) for d in context.inputs.deliveries)
+    deliveries = ", ".join(f"{d['site_id']}/{d['delivery_id']}" for d in context.inputs.deliveries)
     facts.append((words("provenance.deliveries"), (Run(deliveries or "–", tone="code"),)))
     packages = [
         f"{name.removeprefix('package ')} {version}"

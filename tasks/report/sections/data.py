@@ -52,7 +52,7 @@ def _summary(context: Context) -> Runs:
 def deliveries(context: Context) -> Table:
     """Return the deliveries behind this report."""
     words = context.words
-    verdicts = {record["delivery_id"]: record["verdict"] for record in context.inputs.quality}
+    verdicts = {_ids(record): record["verdict"] for record in context.inputs.quality}
     labels = "delivery site kind class cutoff vocabulary status verdict".split()
     widths = (1.2, 0.9, 0.9, 1.2, 1.1, 1.4, 1.1, 1.2)
     columns = tuple(
@@ -63,9 +63,21 @@ def deliveries(context: Context) -> Table:
     return Table("deliveries", words("data.deliveries"), columns, rows, small=True)
 
 
-def _delivery(context: Context, record: Record, verdicts: dict[str, str]) -> tuple[Runs, ...]:
+Ids = tuple[str, str]
+
+
+def _ids(record: Record) -> Ids:
+    """Name a delivery: two sites may use the same delivery id."""
+    return str(record["site_id"]), str(record["delivery_id"])
+
+
+def _has_many_sites(context: Context) -> bool:
+    return len({quality["site_id"] for quality in context.inputs.quality}) > 1
+
+
+def _delivery(context: Context, record: Record, verdicts: dict[Ids, str]) -> tuple[Runs, ...]:
     words = context.words
-    verdict = verdicts.get(record["delivery_id"], "")
+    verdict = verdicts.get(_ids(record), "")
     kind = f"{words.term('delivery_kind', record['kind'])}, {str(record['format']).upper()}"
     return (
         (Run(str(record["delivery_id"]), tone="code"),),
@@ -80,36 +92,87 @@ def _delivery(context: Context, record: Record, verdicts: dict[str, str]) -> tup
 
 
 def row_balance(context: Context) -> list[Block]:
-    """Return, for every file, where each of its rows went; all files in one table."""
+    """Return, for every file, where each of its rows went; of many sites, a line a site first."""
     words = context.words
     records = [
-        (quality["delivery_id"], file)
-        for quality in context.inputs.quality
-        for file in quality["files"]
+        (_ids(quality), file) for quality in context.inputs.quality for file in quality["files"]
     ]
     if not records:
         return [Paragraph(words.line("data.no_files"))]
-    labels = "file in loaded quarantined deduplicated file_status".split()
-    widths = (2.2, 1.0, 1.0, 1.1, 1.1, 1.6)
-    columns = tuple(
-        Column(words(f"data.col_{name}"), "right" if 0 < i < 5 else "left", width=width)
-        for i, (name, width) in enumerate(zip(labels, widths, strict=True))
+    by_file = _file_table(context, records)
+    if not _has_many_sites(context):
+        return [by_file]
+    opened = Details(words("data.open_balance", n=str(len(records))), (by_file,))
+    return [_site_table(context, records), opened]
+
+
+_BALANCE = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
+_BALANCE_LABELS = ("in", "loaded", "quarantined", "deduplicated")
+
+
+def _file_table(context: Context, records: list[tuple[Ids, Record]]) -> Table:
+    words, many = context.words, _has_many_sites(context)
+    columns = (
+        *((Column(words("data.col_site"), width=0.8),) if many else ()),
+        Column(words("data.col_file"), width=2.2),
+        *(
+            Column(words(f"data.col_{name}"), "right", width=width)
+            for name, width in zip(_BALANCE_LABELS, (1.0, 1.0, 1.1, 1.1), strict=True)
+        ),
+        Column(words("data.col_file_status"), width=1.6),
     )
-    rows = tuple(_file(context, delivery, file) for delivery, file in records)
+    rows = tuple(
+        (*((runs(ids[0]),) if many else ()), *_file(context, ids, file)) for ids, file in records
+    )
     note = words.line("data.balance_note")
-    return [Table("row_balance", words("data.balance"), columns, rows, note, small=True)]
+    return Table("row_balance", words("data.balance"), columns, rows, note, small=True)
 
 
-def _file(context: Context, delivery: str, file: Record) -> tuple[Runs, ...]:
-    source = f"quality/{delivery}/files/{file['file']}"
+def _file(context: Context, ids: Ids, file: Record) -> tuple[Runs, ...]:
+    source = f"quality/{_path(ids)}/files/{file['file']}"
     counts = tuple(
         (context.cell(file[name], _state(file[name]), numbers.whole, place(source, column=name)),)
-        for name in ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
+        for name in _BALANCE
     )
     status = context.words.term("file_status", file["status"])
     code = runs(" ", Run(str(file["code"]), tone="code")) if file.get("code") else ()
     name = runs(Run(str(file["file"]), tone="code"))
     return (name, *counts, runs(status, code))
+
+
+def _path(ids: Ids) -> str:
+    """Name a delivery as its file in the folder `quality` is named."""
+    return ".".join(ids)
+
+
+def _site_table(context: Context, records: list[tuple[Ids, Record]]) -> Table:
+    """Return the sums of each site; withheld where any part of a sum is."""
+    words = context.words
+    columns = (
+        Column(words("data.col_site"), width=1.4),
+        Column(words("data.col_files"), "right"),
+        *(Column(words(f"data.col_{name}"), "right") for name in _BALANCE_LABELS),
+    )
+    by_site: dict[str, list[Record]] = {}
+    for (site_id, _), file in records:
+        by_site.setdefault(site_id, []).append(file)
+    rows = tuple(
+        (
+            runs(site_id),
+            (Run(str(len(files)), place("quality", site=site_id, of="files")),),
+            *(_sum(context, site_id, files, name) for name in _BALANCE),
+        )
+        for site_id, files in by_site.items()
+    )
+    note = words.line("data.balance_note")
+    return Table("row_balance_sites", words("data.balance_by_site"), columns, rows, note)
+
+
+def _sum(context: Context, site_id: str, files: list[Record], name: str) -> Runs:
+    counts = [file[name] for file in files]
+    total = None if None in counts else sum(counts)
+    at = place("quality", site=site_id, of=name)
+    return (context.cell(total, _state(total), numbers.whole, at),)
 
 
 def _state(count: object) -> str:
@@ -121,7 +184,7 @@ def checks(context: Context) -> list[Block]:
     """Return how many checks ran, every one that failed, and all of them to open."""
     words = context.words
     records = [
-        {**check, "delivery_id": quality["delivery_id"]}
+        {**check, "delivery": _path(_ids(quality)), "site_id": quality["site_id"]}
         for quality in context.inputs.quality
         for check in quality["checks"]
     ]
@@ -165,7 +228,7 @@ def _failed_table(context: Context, failed: list[Record]) -> Table:
     )
     rows = tuple(
         (
-            _where(check),
+            _where(context, check),
             _reason(context, check),
             affected(context, check),
             _severity(context, check),
@@ -175,10 +238,11 @@ def _failed_table(context: Context, failed: list[Record]) -> Table:
     return Table("failed_checks", words("data.failed"), columns, rows, small=True)
 
 
-def _where(check: Record) -> Runs:
-    """Return table and column as a person would look for them, without the staging schema."""
+def _where(context: Context, check: Record) -> Runs:
+    """Return table and column as a person would look for them, and the site where it is not one."""
     column = f".{check['column']}" if check.get("column") else ""
-    return (Run(f"{str(check['table']).removeprefix('loadable.')}{column}", tone="code"),)
+    name = Run(f"{str(check['table']).removeprefix('loadable.')}{column}", tone="code")
+    return runs(f"{check['site_id']} · ", name) if _has_many_sites(context) else (name,)
 
 
 def _reason(context: Context, check: Record) -> Runs:
@@ -187,7 +251,7 @@ def _reason(context: Context, check: Record) -> Runs:
 
 def affected(context: Context, check: Record) -> Runs:
     """Return `2,649 of 5,343 (49.6%)`, each number with its source."""
-    source = f"quality/{check['delivery_id']}/checks/{check['check_id']}"
+    source = f"quality/{check['delivery']}/checks/{check['check_id']}"
     if check["status"] == "error":
         return (Run(context.words("data.check_error"), source, "bad"),)
     if check["status"] == "fail" and check.get("n_unexpected") is None:
@@ -224,7 +288,7 @@ def _all_table(context: Context, records: list[Record]) -> Table:
     rows = tuple(
         (
             (Run(str(check["check_id"]), tone="code"),),
-            _where(check),
+            _where(context, check),
             runs(str(check["expectation"])),
             affected(context, check),
             runs(words.term("check_status", check["status"])),

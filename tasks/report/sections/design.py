@@ -1,6 +1,12 @@
 """Section 4: the design around time zero, drawn from the study specification."""
 
-from tasks.core.spec import AgeCovariate, ConditionCovariates, SexCovariate
+from tasks.core.spec import (
+    AgeCovariate,
+    ConditionCovariates,
+    NamedConditionCovariates,
+    NewUserDesign,
+    SexCovariate,
+)
 from tasks.report.blocks import Figure, Paragraph, Section
 from tasks.report.context import Context
 from tasks.report.diagrams import Window, design_svg
@@ -32,11 +38,10 @@ def section(context: Context) -> Section:
 def windows_before(context: Context) -> list[Window]:
     """Return what is looked at before time zero."""
     words, design = context.words, context.spec.design
-    new_user = Window(
-        words("design.new_user"), words("design.new_user_detail", **context.names),
-        -1, 0, "observe", open_start=True,
-    )  # fmt: skip
-    out = [new_user]
+    out = []
+    if isinstance(design, NewUserDesign):
+        detail = words("design.new_user_detail", **context.names)
+        out.append(Window(words("design.new_user"), detail, -1, 0, "observe", open_start=True))
     if days := design.prior_observation_days:
         detail = words("design.observation_detail", days=str(days))
         out.append(Window(words("design.observation"), detail, -0.72, 0, "observe"))
@@ -53,17 +58,21 @@ def _covariate_windows(context: Context) -> list[Window]:
         names = ", ".join(words.term("covariate", c.kind) for c in fixed)
         out.append(Window(words("design.at_zero"), names, -0.02, 0.02, "zero"))
     for covariate in context.spec.covariates:
-        if isinstance(covariate, ConditionCovariates):
+        if isinstance(covariate, ConditionCovariates | NamedConditionCovariates):
             out.append(_conditions(context, covariate))
     return out
 
 
-def _conditions(context: Context, covariate: ConditionCovariates) -> Window:
+def _conditions(
+    context: Context, covariate: ConditionCovariates | NamedConditionCovariates
+) -> Window:
     words, start = context.words, covariate.window_start_days
     any_time = start <= LONG_AGO
     key = "design.any_time" if any_time else "design.from_day"
     end = str(-covariate.window_end_days)
-    detail = words(key, start=str(-start), end=end)
+    n = len(covariate.code_lists) if isinstance(covariate, NamedConditionCovariates) else 0
+    what = words("design.named_conditions", n=str(n)) if n else words("design.conditions")
+    detail = words(key, what=what, start=str(-start), end=end)
     left = -1.0 if any_time else -0.85
     return Window(words("design.covariates"), detail, left, -0.02, "covariate", open_start=any_time)
 

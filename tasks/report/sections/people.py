@@ -21,6 +21,7 @@ def section(context: Context) -> Section:
     else:
         blocks.append(Paragraph(words.line("people.none")))
     blocks += follow_up(context)
+    blocks += sites(context)
     return Section("people", words("section.people"), tuple(blocks))
 
 
@@ -134,6 +135,32 @@ def _follow_up_row(context: Context, row: Record) -> tuple[Runs, ...]:
         derived(_ratio(time, DAYS_PER_YEAR), "person_time/365.25"),
         derived(_ratio(time, n), "person_time/n"),
     )
+
+
+def sites(context: Context) -> list[Block]:
+    """Return persons and events of each site, where there are several."""
+    words = context.words
+    rows = {(r["site_id"], r["arm"]): r for r in context.find("count", analysis_id="sites")}
+    if not rows:
+        return []
+    columns = [Column(words("data.col_site"), width=1.4)]
+    for name in context.arms.values():
+        columns += [
+            Column(words(f"people.col_{what}"), "right", name) for what in ("persons", "events")
+        ]
+    body = tuple(
+        (
+            runs(site_id),
+            *(
+                (context.number(rows[site_id, arm], what, numbers.whole),)
+                for arm in context.arms
+                for what in ("n", "n_events")
+            ),
+        )
+        for site_id in sorted({site_id for site_id, _ in rows})
+    )
+    note = words.line("people.sites_note")
+    return [Table("sites", words("people.sites"), tuple(columns), body, note, small=True)]
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

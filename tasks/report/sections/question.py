@@ -1,6 +1,20 @@
 """Section 2: what was asked, before anything was counted."""
 
-from tasks.report.blocks import Block, Column, Facts, Paragraph, Run, Runs, Section, Table, runs
+from collections.abc import Iterator
+
+from tasks.core.spec import DeviceArm, DeviceShownDesign, DrugArm, NewUserDesign
+from tasks.report.blocks import (
+    Block,
+    Column,
+    Facts,
+    Heading,
+    Paragraph,
+    Run,
+    Runs,
+    Section,
+    Table,
+    runs,
+)
 from tasks.report.context import Context
 
 
@@ -16,6 +30,7 @@ def section(context: Context) -> Section:
             tuple((runs(name), value) for name, value in parts(context)),
         ),
         Facts(facts(context)),
+        *device(context),
     ]
     return Section("question", words("section.question"), tuple(blocks))
 
@@ -25,9 +40,9 @@ def parts(context: Context) -> list[tuple[str, Runs]]:
     words, design = context.words, context.spec.design
     return [
         (words("pico.population"), population(context)),
-        (words("pico.intervention"), _named(context, context.spec.target.code_list, 0)),
-        (words("pico.comparator"), _named(context, context.spec.comparator.code_list, 1)),
-        (words("pico.outcome"), _named(context, context.spec.outcome.code_list, 2)),
+        (words("pico.intervention"), _arm(context, context.spec.target)),
+        (words("pico.comparator"), _arm(context, context.spec.comparator)),
+        (words("pico.outcome"), _outcome(context)),
         (words("pico.time"), runs(risk_window(context))),
         (words("pico.estimand"), runs(design.estimand.in_language(context.language))),
     ]
@@ -36,16 +51,35 @@ def parts(context: Context) -> list[tuple[str, Runs]]:
 def population(context: Context) -> Runs:
     """Say who is eligible, from the design of the study."""
     words, design = context.words, context.spec.design
-    said = [words.line("pico.new_users", **context.names)]
+    said = [_entry(context)]
     if design.prior_observation_days:
         said.append(words.line("pico.observed", days=str(design.prior_observation_days)))
     if design.prior_outcome_days:
         days = str(design.prior_outcome_days)
         said.append(words.line("pico.washout", days=days, **context.names))
-    if design.common_period:
-        said.append(words.line("pico.common_period"))
-    said.append(words.line(f"pico.both_{design.in_both_arms}"))
+    if isinstance(design, NewUserDesign):
+        said += _of_new_users(context, design)
     return runs(*[part for line in said for part in (line, " ")][:-1])
+
+
+def _entry(context: Context) -> Runs:
+    """Say how a person enters the study."""
+    words, design = context.words, context.spec.design
+    if not isinstance(design, DeviceShownDesign):
+        return words.line("pico.new_users", **context.names)
+    return words.line(
+        "pico.first_image",
+        image=code_list_name(context, design.image),
+        detail=_concepts(context, design.image),
+        start=str(design.enrolment.start),
+        end=str(design.enrolment.end),
+    )
+
+
+def _of_new_users(context: Context, design: NewUserDesign) -> Iterator[Runs]:
+    if design.common_period:
+        yield context.words.line("pico.common_period")
+    yield context.words.line(f"pico.both_{design.in_both_arms}")
 
 
 def risk_window(context: Context) -> str:
@@ -54,9 +88,13 @@ def risk_window(context: Context) -> str:
     start, end = design.risk_start, design.risk_end
     return words(
         "pico.window",
-        start=words(f"anchor.{start.anchor}", days=offset(start.offset_days)),
-        end=words(f"anchor.{end.anchor}", days=offset(end.offset_days)),
+        start=_day(context, start.anchor, start.offset_days),
+        end=_day(context, end.anchor, end.offset_days),
     )
+
+
+def _day(context: Context, anchor: str, days: int) -> str:
+    return context.words(f"anchor.{anchor}", days=offset(days), day=str(days))
 
 
 def offset(days: int) -> str:
@@ -64,13 +102,48 @@ def offset(days: int) -> str:
     return "" if days == 0 else f" + {days}" if days > 0 else f" − {-days}"
 
 
-def _named(context: Context, code_list: str, position: int) -> Runs:
+def _arm(context: Context, arm: DrugArm | DeviceArm) -> Runs:
+    if isinstance(arm, DrugArm):
+        return _defined(context.arm_name(arm.id), _concepts(context, arm.code_list))
+    key = "pico.arm_shown" if arm.shown else "pico.arm_not_shown"
+    return _defined(context.arm_name(arm.id), context.words.line(key))
+
+
+def _outcome(context: Context) -> Runs:
+    return _defined(context.names["outcome"], _concepts(context, context.spec.outcome.code_list))
+
+
+def _defined(name: str, detail: Runs) -> Runs:
+    return runs(Run(name, tone="strong"), " — ", *(Run(run.text, tone="muted") for run in detail))
+
+
+def _concepts(context: Context, code_list: str) -> Runs:
     concepts = context.spec.concepts_of(code_list)
-    name = list(context.names.values())[position]
     key = "pico.with_descendants" if concepts.include_descendants else "pico.concepts_only"
     ids = ", ".join(str(concept) for concept in concepts.concepts)
-    detail = context.words.line(key, concepts=ids, source=concepts.source)
-    return runs(Run(name, tone="strong"), " — ", *(Run(run.text, tone="muted") for run in detail))
+    return context.words.line(key, concepts=ids, source=concepts.source)
+
+
+def code_list_name(context: Context, code_list: str) -> str:
+    """Return what the study calls a code list, else its id."""
+    name = context.spec.concepts_of(code_list).name
+    return name.in_language(context.language) if name else code_list
+
+
+def device(context: Context) -> tuple[Block, ...]:
+    """Return the device as it is registered; nothing in a study without one."""
+    words, device = context.words, context.spec.device
+    if device is None:
+        return ()
+    approval = device.approval_number or words("device.no_approval")
+    items = (
+        (words("device.name"), runs(device.name.in_language(context.language))),
+        (words("device.udi_di"), (Run(device.udi_di, tone="code"),)),
+        (words("device.versions"), runs(", ".join(device.versions) or words("device.all"))),
+        (words("device.approval"), runs(approval)),
+        (words("device.intended_use"), runs(device.intended_use.in_language(context.language))),
+    )
+    return Heading(words("device.heading")), Facts(items)
 
 
 def facts(context: Context) -> tuple[tuple[str, Runs], ...]:

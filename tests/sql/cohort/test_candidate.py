@@ -131,7 +131,7 @@ def test_risk_never_starts_before_time_zero(con):
         con,
         "1 | 1 | 2020-07-01 | 2020-07-05",
         f"1 | {WIDE}",
-        risk_start_anchor="era_end",
+        risk_start_anchor="entry_end",
         risk_start_offset_days=-20,
     )
     assert rows_of(con, "select risk_start_date from cohort.candidate") == [("2020-07-01",)]

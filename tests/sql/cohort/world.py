@@ -1,5 +1,6 @@
 """A small world for the cohort queries: a drawing of drug eras, periods, conditions and deaths."""
 
+from tasks.cohort.build import ENTERING
 from tasks.core.sql import build_table
 from tests.tables import given
 
@@ -14,13 +15,13 @@ PARAMS = {
     "keep_first": False,
     "prior_observation_days": 183,
     "prior_outcome_days": 30,
-    "risk_start_anchor": "era_start",
+    "risk_start_anchor": "entry_start",
     "risk_start_offset_days": 0,
-    "risk_end_anchor": "era_end",
+    "risk_end_anchor": "entry_end",
     "risk_end_offset_days": 30,
     "competing": "none",
+    "steps": ENTERING["new_user_active_comparator"].steps,
 }
-TABLES = ("code_list", "first_era", "common_period", "candidate", "attrition", "subject")
 
 ERAS = "person_id:int | drug_concept_id:int | drug_era_start_date:date | drug_era_end_date:date\n"
 PERIODS = "person_id:int | observation_period_start_date:date | observation_period_end_date:date\n"
@@ -39,5 +40,13 @@ def build(con, eras, periods, conditions="", deaths="", **params):
     given(con, "clean.concept_ancestor", ANCESTORS)
     ids = sorted({line.split("|")[0].strip() for line in eras.strip().splitlines()})
     given(con, "clean.person", PEOPLE + "\n".join(f"{i}|A|8507|1950" for i in ids))
-    for table in TABLES:
-        build_table(con, f"cohort.{table}", PARAMS | params)
+    build_tables(con, "new_user_active_comparator", PARAMS | params)
+
+
+def build_tables(con, design, params):
+    """Build the cohort tables of a design from clean ones."""
+    build_table(con, "cohort.code_list", params)
+    build_table(con, ENTERING[design].first, params)
+    build_table(con, "cohort.entry", params, variant=design)
+    for table in ("common_period", "candidate", "attrition", "subject"):
+        build_table(con, f"cohort.{table}", params)
