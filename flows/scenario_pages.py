@@ -5,7 +5,7 @@ from tasks.simulate.scenario import Scenario, base_of, load_scenario, scenario_n
 
 _HEAD = """\
 # Scenarios of simulated consortiums
-Written by `make docs` from `data/scenarios` and `tasks/simulate`. How to write a consortium to disk:
+Written by `make docs` from `data/scenarios` and `tasks/simulate`. Writing a consortium to disk:
 [simulation.md](simulation.md).
 
 ## What is planted
