@@ -121,6 +121,16 @@ RULES: dict[str, Rule] = {
         "{delivery_id} has data_cutoff {cutoff}, older than {newer} of {newer_cutoff} in force",
         "send the newest extract, or correct data_cutoff.",
     ),
+    "E_GOVERNANCE": _reject_delivery(
+        "{detail}",
+        "complete governance in manifest.json, or leave out what another controller delivers; "
+        "then send it again under the same id.",
+    ),
+    "W_LINK_ORPHANS": _warn(
+        "{count} row(s) of {table} stayed in force from before, named persons who are no longer "
+        "in person, and were deleted",
+        "have their sender deliver the table again.",
+    ),
     "E_SCHEMA_DRIFT": _reject_delivery(
         "is not a whole number in any row", "send the ids in the form of earlier deliveries."
     ),
