@@ -232,8 +232,9 @@ def _code(field: _Field, casts: dict[str, Cast]) -> str:
         code = f"case when {_t(field)} is null then {code} end"
     if not field.required:
         return f"case when {_v(field)} is not null then {code} end"
-    code = code.replace("'W_NULL_TOKEN'", "'E_REQUIRED_NULL'")
-    return f"case when {_v(field)} is null then 'E_REQUIRED_NULL' else {code} end"
+    missing = quoted(casts[field.column.name].missing)
+    code = code.replace("'W_NULL_TOKEN'", missing)
+    return f"case when {_v(field)} is null then {missing} else {code} end"
 
 
 def _suspect(fields: Sequence[_Field], casts: dict[str, Cast]) -> str:
@@ -273,7 +274,7 @@ def _fault(fields: Sequence[_Field], header: str) -> str:
 
 def _warned(fields: Sequence[_Field]) -> str:
     notes = [
-        f"case when starts_with({_f(field)}, 'W') then {_f(field)} || '/{field.column.name}' end"
+        f"case when {_f(field)}[1] in ('W', 'I') then {_f(field)} || '/{field.column.name}' end"
         for field in fields
     ]
     return f"nullif(concat_ws(' ', {', '.join(notes)}), '')"

@@ -8,7 +8,7 @@ import pyarrow as pa
 from tasks.core.lake import COMMITTED, Connection, open_lake
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
-from tasks.ingest.linkage import linkage_faults
+from tasks.ingest.linkage import linkage_faults, tables_of_others
 from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import Finding
 from tasks.ingest.rules import finding
@@ -58,6 +58,20 @@ def persons_in_force(con: Connection, site_id: str) -> pa.Table:
     """Return the persons of a site that the lake holds, as one column `person_id`."""
     query = "select person_id from lake.omop.person where site_id = $site_id"
     return con.execute(query, {"site_id": site_id}).to_arrow_table()
+
+
+def versions_in_force(con: Connection, manifest: Manifest) -> pa.Table:
+    """Return the versions of devices that a delivery leaves in force: udi_di, model_version.
+
+    A full delivery ends those of its own controller, unless its own file of them was refused.
+    """
+    stay = manifest.kind == "increment" or "device_version" in tables_of(manifest)
+    stay = stay or any(held.table == "device_version" for held in tables_of_others(con, manifest))
+    query = (
+        "select udi_di, model_version from lake.omop.device_version "
+        "where site_id = $site_id and $stay"
+    )
+    return con.execute(query, {"site_id": manifest.site_id, "stay": stay}).to_arrow_table()
 
 
 def snapshot_of(con: Connection, manifest: Manifest) -> int | None:
