@@ -28,6 +28,7 @@ from tasks.ingest.rules import finding
 
 _BLOCKS = (1 << 23, 1 << 26, 1 << 29)
 _BLANKS = "E' \\t\\r\\n\\v\\f'"
+_PAIRS = (("valid_from", "valid_to"), ("consent_date", "withdrawn_date"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +290,9 @@ def _date_pairs(fields: Sequence[_Field]) -> Iterator[tuple[_Field, _Field]]:
             for start in starts:
                 if start in named:
                     yield named[start], end
+    for start, name in _PAIRS:
+        if start in named and name in named:
+            yield named[start], named[name]
 
 
 def _header_again(binding: Binding, fields: Sequence[_Field]) -> str:

@@ -167,6 +167,13 @@ def test_every_bad_inference_is_found_where_it_stands(tmp_path):
     assert not any("9.9" in m.message or "1.7" in m.message for m in outcome.messages)
 
 
+def test_validity_does_not_run_backwards(tmp_path):
+    version = text(DEVICE_VERSION).replace("valid_from", "valid_from,valid_to")
+    version = version.replace("2020-01-01", "2020-01-01,2019-12-31").replace("06-01", "06-01,")
+    outcome = staged(tmp_path, BASE | {"device_version": version})
+    assert lines(outcome, "E_END_BEFORE_START") == [("device_version.csv", 2, "valid_to")]
+
+
 def test_ai_scores_among_measurements(tmp_path):
     drawing = (
         "measurement_id,person_id,measurement_concept_id,measurement_date,"
