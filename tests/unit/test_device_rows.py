@@ -3,13 +3,18 @@
 import io
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
+from flows.orders.delivery import deliver
 from tasks.core.duck import duck
 from tasks.core.omop import Column
 from tasks.ingest.cast import Reading, cast_of
+from tasks.ingest.omop_device import export_omop_device
 from tasks.ingest.stage import stage_delivery
 from tests.ingest_world import (
     BASE,
@@ -237,3 +242,77 @@ def test_a_clean_log_says_nothing(tmp_path):
     log = {"device": DEVICE, "device_version": DEVICE_VERSION, "device_inference": INFERENCE}
     found = stage_delivery(a_home(tmp_path), SITE, write_delivery(tmp_path / "d", BASE | log))
     assert found.findings == ()
+
+
+def test_scores_in_percent_hold_the_delivery_back(tmp_path):
+    percent = text(INFERENCE).replace("0.", "1")
+    home = a_home(tmp_path)
+    folder = write_delivery(tmp_path / "d", BASE | {"device_inference": percent})
+    outcome = deliver(home, folder)
+    assert (outcome.status, outcome.exit_code) == ("blocked", 13)
+    assert "E_AI_SCORE_SCALE" in outcome.codes
+
+
+MEASUREMENT = """
+    measurement_id,person_id,measurement_concept_id,measurement_date,measurement_type_concept_id
+    70,1,3004501,2024-01-01,32817
+"""
+
+
+def test_a_round_trip_through_omop_keeps_version_and_score(tmp_path):
+    failed = text(INFERENCE) + f"i4,1,s4,{DI},2.2.0,2024-07-04 09:00,2024-07-04 09:01,,,true\n"
+    log = {"device_version": DEVICE_VERSION, "device_inference": failed}
+    home = a_home(tmp_path / "a")
+    more = {"device_exposure": EXPOSURE, "measurement": MEASUREMENT}
+    ingest(home, write_delivery(tmp_path / "1", BASE | log | more))
+    other = write_delivery(tmp_path / "2", BASE | log, site_id="siteB")
+    ingest(home, other)
+    written = export_omop_device(home, SITE, None, tmp_path / "out")
+    assert written == {"device_exposure": 8, "measurement": 6}
+    files = {path.name: path for path in (tmp_path / "out").iterdir()}
+    assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o600}
+    before = {name: path.read_bytes() for name, path in files.items()}
+    export_omop_device(home, SITE, None, tmp_path / "out")
+    assert {name: path.read_bytes() for name, path in files.items()} == before
+
+    for path in files.values():
+        table = pq.read_table(path)
+        pq.write_table(
+            table.filter(pa.compute.equal(table["site_id"], "siteA")).drop("site_id"), path
+        )
+    again = {name: path.read_bytes() for name, path in files.items()}
+    added = write_delivery(tmp_path / "3", again, delivery_id="D-2", kind="increment")
+    assert ingest(home, added).status == "accepted"
+    assert lake_rows(
+        home, "select count(*) from lake.omop.device_exposure where site_id = 'siteA'"
+    ) == [(7,)]  # 3 delivered, 4 made
+    back = """
+        select person_id, split_part(device_source_value, '|', 1),
+            split_part(device_source_value, '|', 2), value_as_number, value_source_value,
+            device_exposure_start_datetime::varchar
+        from lake.omop.device_exposure as exposure
+        left join lake.omop.measurement as score
+            on score.measurement_event_id = exposure.device_exposure_id
+            and score.site_id = exposure.site_id and score.measurement_source_value = 'AI_SCORE'
+            and score.person_id = exposure.person_id
+        where exposure.site_id = 'siteA' and exposure.unique_device_id is not null
+            and contains(device_source_value, '|')
+        order by device_exposure_id
+    """.replace("person_id, split", "exposure.person_id, split", 1)
+    truth = """
+        select person_id, udi_di, model_version, score, decision, inference_datetime::varchar
+        from lake.omop.device_inference where site_id = 'siteA' order by device_inference_id
+    """
+    assert lake_rows(home, back) == lake_rows(home, truth)
+
+
+def test_the_command_line_exports_both_tables(tmp_path):
+    home = a_home(tmp_path)
+    ingest(home, write_delivery(tmp_path / "1", BASE | {"device_inference": INFERENCE}))
+    command = ["export", "omop-device", "--out", str(tmp_path / "out"), "--home", str(home.root)]
+    shown = CliRunner().invoke(app, command)
+    assert shown.exit_code == 0
+    assert "3 rows of device_exposure" in shown.output
+    assert "3 rows of measurement" in shown.output
+    older = CliRunner().invoke(app, [*command, "--snapshot", "99"])
+    assert older.exit_code != 0

@@ -5,7 +5,9 @@ import random
 from datetime import date
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.orders.status import status_of as home_status
 from tasks.core.lake import deliveries_in_force, open_lake, tables_in_force
 from tasks.core.omop import omop_tables
@@ -118,6 +120,13 @@ def test_what_a_delivery_says_of_its_authority_is_kept(room):
     assert json.loads(governance) == HOSPITAL
     [row] = home_status(room.home)["deliveries"]
     assert row["controller"] == "Hospital"
+
+
+def test_a_name_is_shown_as_it_is(room):
+    room.send(BASE, {"controller": "[/x] Hospital"})
+    shown = CliRunner().invoke(app, ["status", "--home", str(room.home.root)])
+    assert shown.exit_code == 0
+    assert "[/x]" in shown.output
 
 
 # joining
