@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import duckdb
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from typer._click.exceptions import UsageError
 
@@ -193,17 +194,32 @@ def quarantine(
 
 @app.command()
 def export(
-    table: Annotated[str, typer.Argument(help="A table of the lake, such as `person`.")],
-    target: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="A table of the lake, such as `person`; `omop-device` for inferences as OMOP."
+        ),
+    ],
+    target: Annotated[
+        Path, typer.Option("--out", help="Parquet file to write; a folder for `omop-device`.")
+    ],
     snapshot: Annotated[int | None, typer.Option(min=1, help="Snapshot of the lake.")] = None,
     home: HomeOption = None,
 ) -> None:
-    """Write one table of the lake to a Parquet file. It holds person rows: keep it restricted."""
+    """Write one table of the lake to a Parquet file. It holds person rows: keep it restricted.
+
+    `omop-device` writes device_exposure and measurement, made from device_inference.
+    """
     from tasks.ingest.ledger import export_table
+    from tasks.ingest.omop_device import export_omop_device
 
     place = home_from(home)
-    rows = export_table(place, _site(place), table, snapshot, target)
-    out.print(f"{rows:,} rows of {table} written to {target}")
+    if table == "omop-device":
+        written = export_omop_device(place, _site(place), snapshot, target)
+    else:
+        written = {table: export_table(place, _site(place), table, snapshot, target)}
+    for name, rows in written.items():
+        out.print(f"{rows:,} rows of {name} written to {target}")
 
 
 @app.command()
@@ -441,7 +457,7 @@ def _table(title: str, rows: list[dict[str, Any]]) -> None:
 
 def _cell(name: str, value: object) -> str:
     """Show a value; a checksum by its first 12 digits."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else escape(str(value))
     return text[:12] if name.endswith("sha256") else text
 
 

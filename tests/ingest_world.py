@@ -34,6 +34,31 @@ DEATH = """
     1,2024-05-01,32817
     2,2024-06-01,32817
 """
+DEVICE = """
+    udi_di,device_name,manufacturer
+    08801234567893,Chest AI,Maker
+"""
+DEVICE_VERSION = """
+    udi_di,model_version,threshold,valid_from
+    08801234567893,2.1.0,0.5,2020-01-01
+    08801234567893,2.2.0,0.5,2024-06-01
+"""
+INFERENCE = """
+    device_inference_id,person_id,study_id,udi_di,model_version,acquisition_datetime,inference_datetime,score,decision,shown
+    i1,1,s1,08801234567893,2.1.0,2024-03-01 09:00,2024-03-01 09:01,0.91,positive,true
+    i2,2,s2,08801234567893,2.1.0,2024-03-02 09:00,2024-03-02 09:01,0.12,negative,true
+    i3,3,s3,08801234567893,2.2.0,2024-07-03 09:00,2024-07-03 09:01,0.55,positive,false
+"""
+LINKED = {
+    "controller": "Maker",
+    "legal_basis": "PIPA art. 28-3",
+    "purpose": "Effectiveness of the device in use",
+    "irb": "IRB-2024-7",
+    "irb_date": "2024-02-01",
+    "drb_date": "2024-02-15",
+    "retention_until": "2030-12-31",
+    "combining_agency_case": "KDCA-2024-11",
+}
 BASE = {"person": PERSON, "observation_period": PERIOD}
 
 

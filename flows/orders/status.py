@@ -12,7 +12,16 @@ from tasks.core.paths import Home
 from tasks.core.runs import published_run_id, read_manifest, run_folder
 from tasks.core.site import load_site
 
-_SHOWN = ("site_id", "delivery_id", "kind", "format", "data_cutoff", "data_class", "status")
+_SHOWN = (
+    "site_id",
+    "delivery_id",
+    "controller",
+    "kind",
+    "format",
+    "data_cutoff",
+    "data_class",
+    "status",
+)
 
 
 def status_of(home: Home) -> dict[str, Any]:

@@ -7,6 +7,7 @@ per site and name; `meta` holds the ledger and the deliveries. Every commit is a
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -44,10 +45,83 @@ DELIVERY_COLUMNS = {
     "status": "varchar",
     "codes": "varchar",
     "quality": "varchar",
+    "controller": "varchar",
+    "governance": "varchar",
 }
 _META = {"ledger": LEDGER_COLUMNS, "delivery": DELIVERY_COLUMNS}
 _SAID = ("site_id", "delivery_id", "data_class", "data_cutoff", "vocabulary_version")
 COMMITTED = ("accepted", "accepted_with_warnings", "partial")
+
+# A full delivery ends the files of its site that came before it: those of the tables that it
+# loads, and in the OMOP family all of its own controller, but for the tables whose file it
+# rejected. `commit._clear_replaced` deletes by the same rule.
+_FILES_IN_FORCE = """
+    with delivery as (
+        select snapshot_id, * from lake.meta.delivery
+        union all by name
+        select null::varchar as controller, null::varchar as governance where false
+    ),
+    committed as (
+        select *, if(format = 'table', 'table', 'omop') as family,
+        from delivery where list_contains($accepted, status)
+    ),
+    files as (
+        select committed.*, ledger.table_name, coalesce(ledger.status, 'loaded') as file_status,
+        from committed
+        left join lake.meta.ledger
+            on committed.site_id = ledger.site_id
+            and committed.delivery_id = ledger.delivery_id
+            and committed.snapshot_id = ledger.snapshot_id
+    ),
+    brought as (
+        select
+            site_id,
+            snapshot_id,
+            table_name,
+            bool_or(file_status = 'loaded') as is_loaded,
+            bool_or(file_status = 'rejected') as is_rejected,
+        from files group by all
+    ),
+    ended as (
+        select distinct files.snapshot_id, files.table_name
+        from files
+        inner join committed as later
+            on files.site_id = later.site_id
+            and files.family = later.family
+            and later.kind = 'full'
+            and later.snapshot_id > files.snapshot_id
+        left join brought
+            on later.site_id = brought.site_id
+            and later.snapshot_id = brought.snapshot_id
+            and files.table_name = brought.table_name
+        where
+            not coalesce(brought.is_rejected, false)
+            and (
+                coalesce(brought.is_loaded, false)
+                or (
+                    later.family = 'omop'
+                    and later.controller is not distinct from files.controller
+                )
+            )
+    ),
+    in_force as (
+        select files.* from files
+        left join ended
+            on files.snapshot_id = ended.snapshot_id
+            and files.table_name is not distinct from ended.table_name
+        where ended.snapshot_id is null and files.file_status = 'loaded'
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TableInForce:
+    """One table of a site, and a delivery whose rows in it are in force."""
+
+    table: str
+    delivery_id: str
+    controller: str | None
+    governance: str | None
 
 
 @contextmanager
@@ -146,62 +220,27 @@ def content_hash(con: Connection) -> str:
 def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
     """Return the deliveries whose rows make up the attached snapshot, oldest first.
 
-    A full delivery of a site and format ends what came before it, but for the tables whose file
-    it rejected: there the deliveries before it stay in force. Increments add to it.
+    A full delivery ends what its controller sent before for the site, and the tables that it
+    loads whoever sent them, but for the tables whose file it rejected. Increments add to it.
     """
-    found = con.execute(
-        """
-        with committed as (
-            select snapshot_id, * from lake.meta.delivery where list_contains($accepted, status)
-        ),
-        files as (
-            select
-                committed.site_id,
-                committed.format,
-                committed.snapshot_id,
-                ledger.table_name,
-                ledger.status,
-            from committed
-            left join lake.meta.ledger
-                on committed.site_id = ledger.site_id
-                and committed.delivery_id = ledger.delivery_id
-                and committed.snapshot_id = ledger.snapshot_id
-        ),
-        replaced as (
-            select distinct files.site_id, files.format, files.snapshot_id, files.table_name
-            from files
-            inner join committed as later
-                on files.site_id = later.site_id
-                and files.format = later.format
-                and later.kind = 'full'
-                and later.snapshot_id > files.snapshot_id
-            where not exists (
-                select 1 from files as kept
-                where
-                    kept.site_id = later.site_id
-                    and kept.format = later.format
-                    and kept.snapshot_id = later.snapshot_id
-                    and kept.table_name = files.table_name
-                    and kept.status = 'rejected'
-            )
-        ),
-        in_force as (
-            select files.snapshot_id from files
-            left join replaced
-                on files.site_id = replaced.site_id
-                and files.format = replaced.format
-                and files.snapshot_id = replaced.snapshot_id
-                and files.table_name is not distinct from replaced.table_name
-            where replaced.snapshot_id is null and files.status is distinct from 'rejected'
-        )
-        select committed.* from committed
-        where committed.snapshot_id in (select snapshot_id from in_force)
-        order by committed.snapshot_id
-        """,
-        {"accepted": list(COMMITTED)},
+    query = (
+        f"{_FILES_IN_FORCE} select * exclude (family) from committed "  # noqa: S608 - a constant
+        "where snapshot_id in (select snapshot_id from in_force) order by snapshot_id"
     )
+    found = con.execute(query, {"accepted": list(COMMITTED)})
     names = [column[0] for column in found.description or []]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def tables_in_force(con: Connection, site_id: str) -> list[TableInForce]:
+    """Return the OMOP and device tables of a site with the deliveries that are in force there."""
+    query = (
+        f"{_FILES_IN_FORCE} select distinct table_name, delivery_id, controller, governance "  # noqa: S608 - a constant
+        "from in_force where site_id = $site_id and family = 'omop' and table_name is not null "
+        "order by all"
+    )
+    found = con.execute(query, {"accepted": list(COMMITTED), "site_id": site_id}).fetchall()
+    return [TableInForce(*row) for row in found]
 
 
 def ledger_of(con: Connection, snapshot_ids: list[int]) -> list[dict[str, object]]:

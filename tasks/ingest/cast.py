@@ -10,6 +10,13 @@ from dataclasses import dataclass
 
 from tasks.core.duck import quoted
 from tasks.core.omop import Column
+from tasks.ingest.udi import (
+    CARRIERS,
+    PRODUCTION,
+    device_identifier,
+    drops_lot_only,
+    drops_production,
+)
 
 NULL_TOKENS = ("NULL", "(NULL)", "NA", "<NA>", "#N/A", "N/A", "\\N", "NONE", "NIL", "NAT", ".", "-")
 
@@ -49,16 +56,21 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """SQL of one column over its text `{v}`: strict value, tolerated value, code of a fault."""
+    """SQL of one column over its text `{v}`: strict value, tolerated value, code of a fault.
+
+    `missing` is the code of a required value that is not there.
+    """
 
     value: str
     tolerated: str
     code: str | None
+    missing: str = "E_REQUIRED_NULL"
 
     def of(self, text: str) -> "Cast":
         """Return these expressions over the text column `text`."""
         code = self.code and self.code.replace("{v}", text)
-        return Cast(self.value.replace("{v}", text), self.tolerated.replace("{v}", text), code)
+        value, tolerated = self.value.replace("{v}", text), self.tolerated.replace("{v}", text)
+        return Cast(value, tolerated, code, self.missing)
 
 
 def cast_of(column: Column, reading: Reading) -> Cast:
@@ -71,7 +83,7 @@ def cast_of(column: Column, reading: Reading) -> Cast:
         return _date(reading)
     if column.type == "TIMESTAMP":
         return _timestamp(reading)
-    return _boolean() if column.type == "BOOLEAN" else _text(reading)
+    return _boolean() if column.type == "BOOLEAN" else _words(column, reading)
 
 
 def cast_native(column: Column, physical: str) -> Cast | None:
@@ -170,10 +182,31 @@ def _timestamp(reading: Reading) -> Cast:
     return Cast(value, zoned, code)
 
 
-def _text(reading: Reading) -> Cast:
-    control = r"regexp_matches({v}, '[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')"
-    code = f"case when {control} then 'E_CONTROL_CHAR' end" if reading.check_control else None
-    return Cast("{v}", "{v}", code)
+def _words(column: Column, reading: Reading) -> Cast:
+    """Text; of a UDI the device identifier alone, of production identifiers nothing."""
+    if column.name in CARRIERS:
+        return _udi(column, reading)
+    if column.name == PRODUCTION:
+        return Cast("null::varchar", "null::varchar", "'W_UDI_PRODUCTION'")
+    missing = "E_DEVICE_VERSION" if column.name == "model_version" else "E_REQUIRED_NULL"
+    code = f"case when {_control('{v}')} then 'E_CONTROL_CHAR' end"
+    return Cast("{v}", "{v}", code if reading.check_control else None, missing)
+
+
+def _udi(column: Column, reading: Reading) -> Cast:
+    di = device_identifier("{v}")
+    lot = f"when {drops_lot_only('{v}')} then 'I_UDI_LOT'" if column.name != "udi_di" else ""
+    nothing = "E_REQUIRED_NULL" if column.required else "W_UDI_PRODUCTION"
+    control = f"when {_control(di)} then 'E_CONTROL_CHAR'" if reading.check_control else ""
+    code = (
+        f"case {control} when ({di}) is null then '{nothing}' {lot} "
+        f"when {drops_production('{v}', di)} then 'W_UDI_PRODUCTION' end"
+    )
+    return Cast(di, di, code)
+
+
+def _control(text: str) -> str:
+    return f"regexp_matches({text}, '[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]')"
 
 
 def _own_format(reading: Reading) -> str:

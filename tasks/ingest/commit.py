@@ -4,7 +4,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -16,9 +16,11 @@ from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.ingest.bind import NEW_IN_54
+from tasks.ingest.linkage import tables_of_others
 from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import DeliveryOutcome, DeliveryStatus, FileOutcome, Finding, codes_of
 from tasks.ingest.quarantine import write_quarantine
+from tasks.ingest.rules import finding
 from tasks.ingest.stage import Staged
 from tasks.ingest.standing import lake_if_any, snapshot_of, standing
 from tasks.ingest.turn import private_folder
@@ -75,8 +77,7 @@ def _commit(
             _record_refusal(con, staged, outcome, quality_json)
             return outcome
         write_quarantine(home, staged)
-        outcome = staged.outcome(status_of(staged), None)
-        _write(con, staged, outcome, quality_json)
+        outcome = _write(con, staged, quality_json)
         return replace(outcome, snapshot_id=snapshot_of(con, _manifest(staged)))
 
 
@@ -98,7 +99,8 @@ def _late(con: Connection, staged: Staged) -> list[Finding]:
     """Look again, now that nobody else can write: was something committed since staging?"""
     if staged.status != "staged":
         return []
-    return standing(con, _manifest(staged), str(staged.content))
+    loaded = {str(file.table) for file in staged.files if file.status == "loaded"}
+    return standing(con, _manifest(staged), str(staged.content), loaded)
 
 
 def status_of(staged: Staged) -> DeliveryStatus:
@@ -109,32 +111,59 @@ def status_of(staged: Staged) -> DeliveryStatus:
     return "accepted_with_warnings" if remarks else "accepted"
 
 
-def _write(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_json: str) -> None:
-    manifest = _manifest(staged)
+def _write(con: Connection, staged: Staged, quality_json: str) -> DeliveryOutcome:
+    """Put the rows of a staged delivery in force, record it, commit; return what became of it."""
+    manifest, kept = _manifest(staged), list[str]()
     con.execute(f"attach {quoted(staged.stage_file)} as stage (read_only)")
     con.execute("begin")
-    if manifest.format == "omop" and manifest.kind == "full":
-        _clear_replaced(con, manifest.site_id, outcome.files)
-    for file in outcome.files:
+    if manifest.format != "table" and manifest.kind == "full":
+        kept = _clear_replaced(con, manifest, staged.files)
+    for file in staged.files:
         if file.status == "loaded":
             taken = _put_table(con, manifest, str(file.table))
             if taken != file.rows_loaded:
                 what = f"{file.table}: {file.rows_loaded:,} rows were staged, {taken:,} arrived"
                 raise LakeError("lake", what, "nothing was committed; report this as a fault.")
+    orphans = tuple(_drop_orphans(con, manifest.site_id, kept))
+    staged = replace(staged, findings=(*staged.findings, *orphans))
+    outcome = staged.outcome(status_of(staged), None)
     _record(con, staged, outcome, quality_json)
     con.execute("commit")
+    return outcome
 
 
-def _clear_replaced(con: Connection, site_id: str, files: Sequence[FileOutcome]) -> None:
-    """Delete what a full delivery replaces: all of the site but tables whose file was rejected."""
+def _clear_replaced(con: Connection, manifest: Manifest, files: Sequence[FileOutcome]) -> list[str]:
+    """Delete what a full delivery replaces; return the tables that may hold rows from before.
+
+    Those stay whose file was rejected, and those of another controller that it does not bring:
+    the rule of `lake.deliveries_in_force`.
+    """
+    loaded = {file.table for file in files if file.status == "loaded"}
     kept = {file.table for file in files if file.status == "rejected"}
+    kept |= {held.table for held in tables_of_others(con, manifest)} - loaded
     filled = con.execute(
         "select table_name from ducklake_table_info('lake') where file_count > 0"
     ).fetchall()
     for table in omop_tables():
         if table not in kept and (table,) in filled:
             query = f"delete from lake.omop.{table} where site_id = $site_id"
-            con.execute(query, {"site_id": site_id})
+            con.execute(query, {"site_id": manifest.site_id})
+    return [table for table in omop_tables() if table in kept and (table,) in filled]
+
+
+def _drop_orphans(con: Connection, site_id: str, kept: Sequence[str]) -> Iterator[Finding]:
+    """Delete rows of kept tables whose person left with this delivery; count them by table."""
+    for table in kept:
+        if not omop_tables()[table].has("person_id"):
+            continue
+        gone = _rows(
+            con,
+            f"delete from lake.omop.{table} where site_id = $site_id and person_id not in "
+            "(select person_id from lake.omop.person where site_id = $site_id)",
+            site_id,
+        )
+        if gone:
+            yield finding("W_LINK_ORPHANS", table=table, count=f"{gone:,}")
 
 
 def _put_table(con: Connection, manifest: Manifest, table: str) -> int:
@@ -192,13 +221,15 @@ def _record_refusal(
         "select count(*) from lake.meta.delivery where status = $status and codes = $codes "
         "and site_id is not distinct from $site_id "
         "and delivery_id is not distinct from $delivery_id "
-        "and content_sha256 is not distinct from $content",
+        "and content_sha256 is not distinct from $content "
+        "and governance is not distinct from $governance",
         {
             "status": outcome.status,
             "codes": ",".join(outcome.codes),
             "site_id": outcome.site_id,
             "delivery_id": outcome.delivery_id,
             "content": staged.content,
+            "governance": _governed(staged.manifest)["governance"],
         },
     ).fetchone()
     if known and known[0]:
@@ -219,12 +250,21 @@ def _record(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_j
     said = manifest.model_dump() if manifest else {}
     delivery = {key: said.get(key) for key in _SAID} | {
         **ids,
+        **_governed(manifest),
         "content_sha256": staged.content,
         "status": outcome.status,
         "codes": ",".join(outcome.codes),
         "quality": quality_json,
     }
     _insert(con, "delivery", [delivery])
+
+
+def _governed(manifest: Manifest | None) -> dict[str, object]:
+    governance = manifest.governance if manifest else None
+    return {
+        "controller": governance.controller if governance else None,
+        "governance": governance.as_json() if governance else None,
+    }
 
 
 def _unread(outcome: DeliveryOutcome) -> FileOutcome:

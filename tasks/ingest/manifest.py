@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+import unicodedata
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +23,7 @@ _DIRECTIVES = {"%Y", "%m", "%d"}
 _FORMAT = re.compile(r"(%[A-Za-z]|[-/. ]|年|月|日|년|월|일)+")
 
 Identifier = Annotated[str, Field(pattern=rf"\A{ID_PATTERN}\z")]
+Said = Annotated[str, Field(max_length=500)]
 
 
 class _Strict(BaseModel):
@@ -53,6 +55,31 @@ class Pseudonymisation(_Strict):
     key_id: str | None = None
 
 
+class Governance(_Strict):
+    """On whose authority the data are sent. Every key is optional; a blank one is not named."""
+
+    controller: Said | None = None
+    legal_basis: Said | None = None
+    irb: Said | None = None
+    irb_date: date | None = None
+    drb_date: date | None = None
+    purpose: Said | None = None
+    retention_until: date | None = None
+    combining_agency_case: Said | None = None
+
+    @field_validator("controller", "legal_basis", "irb", "purpose", "combining_agency_case")
+    @classmethod
+    def _one_line(cls, value: str | None) -> str | None:
+        if value and not value.isprintable():
+            raise ValueError("holds control characters")
+        return " ".join(unicodedata.normalize("NFC", value or "").split()) or None
+
+    def as_json(self) -> str:
+        """Return the keys that are named, as JSON."""
+        named = self.model_dump(mode="json", exclude_none=True)
+        return json.dumps(named, ensure_ascii=False, sort_keys=True)
+
+
 class Manifest(_Strict):
     """What a delivery says about itself. Keys that start with `x_` are the sender's own."""
 
@@ -72,11 +99,16 @@ class Manifest(_Strict):
         Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:-]{0,59}$")] | None
     ) = None
     data_class: Literal["patient", "synthetic_public"] = "patient"
-    governance: dict[str, JsonValue] | None = None
+    governance: Governance | None = None
     files: Annotated[tuple[FileEntry, ...], Field(min_length=1, max_length=10_000)]
     withdrawals: tuple[str, ...] = ()
     note: JsonValue = None
     link: JsonValue = None
+
+    @property
+    def controller(self) -> str | None:
+        """Who answers for the data, where the manifest names it."""
+        return self.governance.controller if self.governance else None
 
     @field_validator("encoding")
     @classmethod
@@ -166,7 +198,10 @@ def _no_constant(name: str) -> object:
 
 
 def _without_own_keys(value: dict[str, object]) -> dict[str, object]:
-    return {key: item for key, item in value.items() if not key.startswith("x_")}
+    own = {key: item for key, item in value.items() if not key.startswith("x_")}
+    if isinstance(governance := own.get("governance"), dict):
+        own["governance"] = _without_own_keys(governance)
+    return own
 
 
 def _unparsed(detail: str) -> DeliveryRefusedError:

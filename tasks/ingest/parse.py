@@ -28,6 +28,7 @@ from tasks.ingest.rules import finding
 
 _BLOCKS = (1 << 23, 1 << 26, 1 << 29)
 _BLANKS = "E' \\t\\r\\n\\v\\f'"
+_PAIRS = (("valid_from", "valid_to"), ("consent_date", "withdrawn_date"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +233,9 @@ def _code(field: _Field, casts: dict[str, Cast]) -> str:
         code = f"case when {_t(field)} is null then {code} end"
     if not field.required:
         return f"case when {_v(field)} is not null then {code} end"
-    code = code.replace("'W_NULL_TOKEN'", "'E_REQUIRED_NULL'")
-    return f"case when {_v(field)} is null then 'E_REQUIRED_NULL' else {code} end"
+    missing = quoted(casts[field.column.name].missing)
+    code = code.replace("'W_NULL_TOKEN'", missing)
+    return f"case when {_v(field)} is null then {missing} else {code} end"
 
 
 def _suspect(fields: Sequence[_Field], casts: dict[str, Cast]) -> str:
@@ -273,7 +275,7 @@ def _fault(fields: Sequence[_Field], header: str) -> str:
 
 def _warned(fields: Sequence[_Field]) -> str:
     notes = [
-        f"case when starts_with({_f(field)}, 'W') then {_f(field)} || '/{field.column.name}' end"
+        f"case when {_f(field)}[1] in ('W', 'I') then {_f(field)} || '/{field.column.name}' end"
         for field in fields
     ]
     return f"nullif(concat_ws(' ', {', '.join(notes)}), '')"
@@ -288,6 +290,9 @@ def _date_pairs(fields: Sequence[_Field]) -> Iterator[tuple[_Field, _Field]]:
             for start in starts:
                 if start in named:
                     yield named[start], end
+    for start, name in _PAIRS:
+        if start in named and name in named:
+            yield named[start], named[name]
 
 
 def _header_again(binding: Binding, fields: Sequence[_Field]) -> str:

@@ -121,6 +121,16 @@ RULES: dict[str, Rule] = {
         "{delivery_id} has data_cutoff {cutoff}, older than {newer} of {newer_cutoff} in force",
         "send the newest extract, or correct data_cutoff.",
     ),
+    "E_GOVERNANCE": _reject_delivery(
+        "{detail}",
+        "complete governance in manifest.json, or leave out what another controller delivers; "
+        "then send it again under the same id.",
+    ),
+    "W_LINK_ORPHANS": _warn(
+        "{count} row(s) of {table} stayed in force from before, named persons who are no longer "
+        "in person, and were deleted",
+        "have their sender deliver the table again.",
+    ),
     "E_SCHEMA_DRIFT": _reject_delivery(
         "is not a whole number in any row", "send the ids in the form of earlier deliveries."
     ),
@@ -200,6 +210,30 @@ RULES: dict[str, Rule] = {
     ),
     "W_TIMEZONE": _warn(
         "{count} time(s) carry a zone and were turned into local time", "export local times."
+    ),
+    # devices
+    "W_UDI_PRODUCTION": _warn(
+        "{count} value(s) carried serial, lot, expiry or manufacture date; only the device "
+        "identifier was kept",
+        "send the UDI-DI alone.",
+    ),
+    "I_UDI_LOT": Rule(
+        "accept_warn",
+        "{count} value(s) carried a lot beside the device identifier, which was dropped",
+        "send the UDI-DI alone; the version of software belongs into device_source_value.",
+    ),
+    "E_AI_SCORE_RANGE": _quarantine("is outside 0 to 1", "send scores as a share of one."),
+    "E_DEVICE_VERSION": _quarantine(
+        "names no version of the device, or one that device_version does not hold",
+        "send the version that ran, and its row in device_version.",
+    ),
+    "W_AI_DUPLICATE": _warn(
+        "{count} further inference(s) of the same study, version and mode",
+        "send one a study, or tell studies which one counts.",
+    ),
+    "W_AI_LEAK": _warn(
+        "{count} row(s) are dated before the image that they speak of was acquired",
+        "correct the clock or the date; accuracy analyses must leave such rows out.",
     ),
     "W_NO_OBS_PERIOD": _warn(
         "{count} person(s) have no row in observation_period", "send their observation periods."

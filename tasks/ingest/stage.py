@@ -19,6 +19,13 @@ from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.ingest.archive import is_archive, unpack
 from tasks.ingest.cast import Reading
+from tasks.ingest.device_rules import (
+    VERSIONED,
+    Loaded,
+    collect_versions,
+    device_remarks,
+    judge_device_rows,
+)
 from tasks.ingest.inspection import Inspected, inspect_files, model_of
 from tasks.ingest.manifest import MANIFEST, Manifest, read_manifest
 from tasks.ingest.messages import row_findings, warning_findings
@@ -42,7 +49,7 @@ from tasks.ingest.stage_file import (
     stage_rows,
     warnings_of,
 )
-from tasks.ingest.standing import lake_if_any, persons_in_force, standing
+from tasks.ingest.standing import lake_if_any, persons_in_force, standing, versions_in_force
 from tasks.ingest.turn import new_work_folder
 from tasks.ingest.verify import Listed, check_delivery, content_sha256, listed_files
 
@@ -161,8 +168,9 @@ class _Stage:
                 outcomes.append(done.outcome)
                 findings += done.findings
         self._judge(staged)
+        loaded = _loaded(staged)
         for file in staged:
-            outcome, found = self._settle(file)
+            outcome, found = self._settle(file, loaded)
             outcomes.append(outcome)
             findings += found
             self._refuse_nobody(outcome, found)
@@ -188,6 +196,9 @@ class _Stage:
         for file, model in models:
             if model.name != "person" and "person_id" in file.columns:
                 find_orphans(self.con, model)
+        loaded = _loaded(staged)
+        known = self._collect_versions(loaded)
+        judge_device_rows(self.con, loaded, versions_known=known)
         for file in staged:
             create_views(self.con, file)
 
@@ -207,12 +218,29 @@ class _Stage:
                 self.con.execute("insert into delivery.person select person_id from in_force")
                 self.con.unregister("in_force")
 
-    def _settle(self, file: StagedFile) -> tuple[FileOutcome, list[Finding]]:
+    def _collect_versions(self, loaded: Loaded) -> bool:
+        """Fill delivery.device_version where rows name a version; tell whether any is known."""
+        if not set(VERSIONED) & set(loaded):
+            return False
+        delivered = "device_version" in loaded
+        if delivered:
+            collect_versions(self.con)
+        if delivered and self.manifest.kind == "full":
+            return True
+        with lake_if_any(self.home, self.site) as lake:
+            if lake:
+                self.con.register("in_force", versions_in_force(lake, self.manifest))
+                self.con.execute("insert into delivery.device_version from in_force")
+                self.con.unregister("in_force")
+        return delivered or bool(single(self.con, "select count(*) from delivery.device_version"))
+
+    def _settle(self, file: StagedFile, loaded: Loaded) -> tuple[FileOutcome, list[Finding]]:
         outcome, bad = settle(self.con, file)
         width = len(file.binding.header)
         findings = [
             *file.item.findings,
             *warning_findings(file.file, warnings_of(self.con, file)),
+            *device_remarks(self.con, file.table, file.file, loaded),
             *row_findings(file.file, bad, file.model, file.reading, width),
         ]
         return replace(outcome, codes=codes_of(findings)), findings
@@ -238,6 +266,10 @@ class _Stage:
         count = single(self.con, f"select count(*) from loadable.person {join}")
         if count:
             yield finding("W_NO_OBS_PERIOD", count=f"{count:,}")
+
+
+def _loaded(staged: Sequence[StagedFile]) -> Loaded:
+    return {file.table: file.columns for file in staged if file.model}
 
 
 def _refuse_form(manifest: Manifest, files: Sequence[Listed]) -> None:

@@ -38,6 +38,7 @@ _SCHEMA = """
         table_name varchar, row bigint, code varchar, column_name varchar
     );
     create table delivery.person (person_id bigint);
+    create table delivery.device_version (udi_di varchar, model_version varchar);
     create table delivery.quarantine (
         file varchar, line bigint, "column" varchar, code varchar, row_sha256 varchar
     );

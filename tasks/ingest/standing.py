@@ -1,6 +1,6 @@
 """How a delivery stands to what is in the lake already."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -8,9 +8,11 @@ import pyarrow as pa
 from tasks.core.lake import COMMITTED, Connection, open_lake
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
+from tasks.ingest.linkage import linkage_faults, tables_of_others
 from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import Finding
 from tasks.ingest.rules import finding
+from tasks.ingest.verify import tables_of
 
 
 @contextmanager
@@ -23,13 +25,16 @@ def lake_if_any(home: Home, site: SiteSettings) -> Iterator[Connection | None]:
         yield con if _has_meta(con) else None
 
 
-def standing(con: Connection, manifest: Manifest, content: str) -> list[Finding]:
+def standing(
+    con: Connection, manifest: Manifest, content: str, loaded: Collection[str] | None = None
+) -> list[Finding]:
     """Return why the lake has no place for this delivery; empty when it has.
 
     Args:
         con: The lake.
         manifest: What the delivery says about itself.
         content: Its identity, from `content_sha256`.
+        loaded: The tables that it loads; those that its manifest lists where this is not known.
     """
     delivery_id = manifest.delivery_id
     known = con.execute(
@@ -45,13 +50,28 @@ def standing(con: Connection, manifest: Manifest, content: str) -> list[Finding]
         return [finding("I_DUPLICATE_DELIVERY", MANIFEST, delivery_id=delivery_id)]
     if known:
         return [finding("E_DELIVERY_ID_REUSED", MANIFEST, delivery_id=delivery_id)]
-    return _out_of_order(con, manifest)
+    brought = tables_of(manifest) if loaded is None else loaded
+    return [*_out_of_order(con, manifest), *linkage_faults(con, manifest, brought)]
 
 
 def persons_in_force(con: Connection, site_id: str) -> pa.Table:
     """Return the persons of a site that the lake holds, as one column `person_id`."""
     query = "select person_id from lake.omop.person where site_id = $site_id"
     return con.execute(query, {"site_id": site_id}).to_arrow_table()
+
+
+def versions_in_force(con: Connection, manifest: Manifest) -> pa.Table:
+    """Return the versions of devices that a delivery leaves in force: udi_di, model_version.
+
+    A full delivery ends those of its own controller, unless its own file of them was refused.
+    """
+    stay = manifest.kind == "increment" or "device_version" in tables_of(manifest)
+    stay = stay or any(held.table == "device_version" for held in tables_of_others(con, manifest))
+    query = (
+        "select udi_di, model_version from lake.omop.device_version "
+        "where site_id = $site_id and $stay"
+    )
+    return con.execute(query, {"site_id": manifest.site_id, "stay": stay}).to_arrow_table()
 
 
 def snapshot_of(con: Connection, manifest: Manifest) -> int | None:
@@ -72,21 +92,26 @@ _NEWER = """
     select delivery.delivery_id, delivery.data_cutoff
     from lake.meta.delivery as delivery
     join lake.meta.ledger as ledger using (site_id, delivery_id)
-    where site_id = $site_id and format = $format and data_cutoff > $data_cutoff
+    where site_id = $site_id and (format = 'table') = $registry and data_cutoff > $data_cutoff
         and list_contains($committed, delivery.status) and ledger.status = 'loaded'
-        and ($format = 'omop' or list_contains($tables, ledger.table_name))
+        and (list_contains($tables, ledger.table_name)
+            or (not $registry and delivery.controller is not distinct from $controller))
     order by data_cutoff desc, delivery.snapshot_id desc limit 1
 """
 
 
 def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
-    """A delivery must not be older than what it would replace or correct."""
+    """A delivery must not be older than what it would replace or correct.
+
+    That is what its controller sent before, and any earlier state of the tables that it brings.
+    """
     params = {
         "site_id": manifest.site_id,
-        "format": manifest.format,
+        "registry": manifest.format == "table",
+        "controller": manifest.controller,
         "data_cutoff": manifest.data_cutoff,
         "committed": list(COMMITTED),
-        "tables": [entry.table for entry in manifest.files if entry.table],
+        "tables": sorted(tables_of(manifest)),
     }
     newer = con.execute(_NEWER, params).fetchone()
     if newer is None:

@@ -55,6 +55,11 @@ def listed_files(folder: Path, manifest: Manifest) -> tuple[Listed, ...]:
     return tuple(Listed(folder / entry.name, entry, _table_of(entry)) for entry in entries)
 
 
+def tables_of(manifest: Manifest) -> frozenset[str]:
+    """Return the tables of the listed files."""
+    return frozenset(table for entry in manifest.files if (table := _table_of(entry)))
+
+
 def content_sha256(manifest: Manifest) -> str:
     """Return the identity of what is delivered: the files and how they are to be read."""
     files = sorted((entry.name, entry.sha256.lower(), entry.table) for entry in manifest.files)

@@ -262,7 +262,7 @@ def test_the_log_of_great_expectations_is_silent(caplog: pytest.LogCaptureFixtur
 def test_every_suite_loads_with_unique_ids_and_both_languages() -> None:
     suites = load_suites(EXPECTATIONS_DIR)
     checks = [check for suite in suites for check in suite.expectations]
-    assert len(suites) == 16
+    assert len(suites) == 23
     assert len({check.id for check in checks}) == len(checks)
     assert len({suite.expectations[0].id[:3] for suite in suites}) == len(suites)
     for reason in (r for suite in suites for r in (suite.reason, *(c.reason for c in checks))):
@@ -381,3 +381,98 @@ def test_the_read_fix_is_applied_once_and_only_to_the_known_version() -> None:
     for unknown in ("1.25.0", "1.240.0", "2.0"):
         with pytest.raises(GateError, match="read fix"):
             require_known_version(unknown)
+
+
+VERSIONS = """
+select 'D' as udi_di, '1' as model_version, 0.5 as threshold, date '2020-01-01' as valid_from,
+    null::date as valid_to
+"""
+INFERENCES = """
+select i::varchar as device_inference_id, i as person_id, i::varchar as study_id, 'D' as udi_di,
+    '1' as model_version, timestamp '2021-05-01 10:00' as acquisition_datetime,
+    timestamp '2021-05-01 10:01' as inference_datetime, i / 20.0 as score,
+    'positive' as decision, true as shown, null::varchar as failure, 1.0 as latency_seconds,
+    'good' as input_quality, null::bigint as visit_occurrence_id
+from range(1, 11) as numbers(i)
+"""
+
+
+def judge_devices(folder: Path, inferences: str, **tables: str) -> Verdict:
+    base = {"person": PEOPLE, "observation_period": PERIODS, "device_version": VERSIONS}
+    tables = base | {"device_inference": inferences} | tables
+    return judge(write_stage(folder, **tables), data_cutoff=date(2024, 12, 31))
+
+
+def test_scores_in_percent_block(tmp_path: Path) -> None:
+    clean = judge_devices(tmp_path / "clean", INFERENCES)
+    assert clean.verdict == "pass"
+    percent = f"""
+    select * replace (score * 100 as score), if(score * 100 > 1, 'E_AI_SCORE_RANGE', null) as _code
+    from ({INFERENCES})
+    """
+    verdict = judge_devices(tmp_path / "percent", percent)
+    [message] = [m for m in verdict.messages() if m.code == "E_AI_SCORE_SCALE"]
+    assert message.where == "delivered.device_inference.score"
+    assert verdict.blocked
+    some = percent.replace("score * 100", "if(person_id > 5, score * 100, score)")
+    assert not judge_devices(tmp_path / "some", some).blocked
+
+
+def test_what_a_device_said_is_judged(tmp_path: Path) -> None:
+    odd = f"""
+    select * replace (
+        if(person_id = 1, 'yes', decision) as decision,
+        if(person_id = 2, 'fine', input_quality) as input_quality,
+        if(person_id in (3, 4), null, score) as score,
+        if(person_id in (4, 5), 'no lung found', failure) as failure,
+        if(person_id = 6, -1, latency_seconds) as latency_seconds,
+        if(person_id = 7, 9, visit_occurrence_id) as visit_occurrence_id,
+        if(person_id = 8, timestamp '2019-05-01', inference_datetime) as inference_datetime
+    ) from ({INFERENCES})
+    """
+    visits = """
+    select 1 as visit_occurrence_id, 1 as person_id, 9202::bigint as visit_concept_id, date
+        '2021-05-01' as visit_start_date, date '2021-05-01' as visit_end_date,
+        32817::bigint as visit_type_concept_id
+    """
+    verdict = judge_devices(tmp_path, odd, visit_occurrence=visits)
+    assert not verdict.blocked
+    found = {
+        (r.column, r.n_unexpected, r.code) for r in verdict.failures if r.check_id[:3] == "DVI"
+    }
+    assert found == {
+        ("decision", 1, "W_VALUE_SET"),
+        ("input_quality", 1, "W_VALUE_SET"),
+        ("score,failure", 2, ""),
+        ("score,decision", 2, ""),
+        ("latency_seconds", 1, ""),
+        ("visit_occurrence_id", 1, "W_ORPHAN_VISIT"),
+        ("", 1, ""),  # before its version was in force, and outside observation
+    }
+
+
+def test_modes_truths_and_consents_have_their_values(tmp_path: Path) -> None:
+    tables = {
+        "device_deployment": """
+            select '1' as device_deployment_id, 'D' as udi_di, '1' as model_version,
+                'hidden' as mode, date '2020-01-01' as valid_from""",
+        "device_reading": """
+            select '1' as case_id, 'r' as reader_id, 'helped' as modality, 1 as person_id,
+                'maybe' as decision""",
+        "reference_standard": """
+            select '1' as case_id, 1 as person_id, 'CT' as source, true as verified,
+                'sick' as truth""",
+        "consent": """
+            select '1' as consent_id, 1 as person_id, 'all' as scope, 'yes' as status,
+                date '2020-01-01' as consent_date""",
+    }
+    verdict = judge_devices(tmp_path, INFERENCES, **tables)
+    warned = {(r.table, r.column) for r in verdict.failures if r.code == "W_VALUE_SET"}
+    assert warned == {
+        ("loadable.device_deployment", "mode"),
+        ("loadable.device_reading", "modality"),
+        ("loadable.device_reading", "decision"),
+        ("loadable.reference_standard", "truth"),
+        ("loadable.consent", "status"),
+    }
+    assert verdict.verdict == "pass_with_warnings"
