@@ -15,6 +15,7 @@ from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort
 from tasks.core.disclosure import Released, release, release_quality, threshold
 from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
+from tasks.core.fhir import CLINICAL_FORMATS
 from tasks.core.lake import (
     content_hash,
     deliveries_in_force,
@@ -156,7 +157,7 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
 
 def _serves(spec: StudySpec, delivery: Mapping[str, object]) -> bool:
     sites = spec.sources[0].sites
-    return delivery["format"] == "omop" and (not sites or delivery["site_id"] in sites)
+    return delivery["format"] in CLINICAL_FORMATS and (not sites or delivery["site_id"] in sites)
 
 
 def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path) -> int:

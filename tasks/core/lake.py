@@ -13,6 +13,7 @@ import duckdb
 
 from tasks.core.duck import duck, identifier, load_extensions, quoted
 from tasks.core.errors import LakeError, NoDataError
+from tasks.core.fhir import CLINICAL_FORMATS, TABLES_OF
 from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
@@ -146,40 +147,51 @@ def content_hash(con: Connection) -> str:
 def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
     """Return the deliveries whose rows make up the attached snapshot, oldest first.
 
-    A full delivery of a site and format ends what came before it, but for the tables whose file
-    it rejected: there the deliveries before it stay in force. Increments add to it.
+    A full delivery of a site ends what came before it in the same tables, in whichever format of
+    the model it came, but for the tables whose file it rejected: there the deliveries before it
+    stay in force. Increments add to it.
     """
     found = con.execute(
         """
         with committed as (
-            select snapshot_id, * from lake.meta.delivery where list_contains($accepted, status)
+            select
+                snapshot_id,
+                *,
+                if(list_contains($clinical, format), 'clinical', format) as family,
+            from lake.meta.delivery where list_contains($accepted, status)
+        ),
+        filled as (
+            select unnest($filled, recursive := true)
         ),
         files as (
             select
                 committed.site_id,
-                committed.format,
+                committed.family,
                 committed.snapshot_id,
-                ledger.table_name,
+                coalesce(filled.table_name, ledger.table_name) as table_name,
                 ledger.status,
             from committed
             left join lake.meta.ledger
                 on committed.site_id = ledger.site_id
                 and committed.delivery_id = ledger.delivery_id
                 and committed.snapshot_id = ledger.snapshot_id
+            left join filled
+                on committed.format = 'fhir'
+                and ledger.table_name = filled.resource
         ),
         replaced as (
-            select distinct files.site_id, files.format, files.snapshot_id, files.table_name
+            select distinct files.site_id, files.family, files.snapshot_id, files.table_name
             from files
             inner join committed as later
                 on files.site_id = later.site_id
-                and files.format = later.format
+                and files.family = later.family
                 and later.kind = 'full'
                 and later.snapshot_id > files.snapshot_id
             where not exists (
                 select 1 from files as kept
                 where
                     kept.site_id = later.site_id
-                    and kept.format = later.format
+                    and kept.family = later.family
                     and kept.snapshot_id = later.snapshot_id
                     and kept.table_name = files.table_name
                     and kept.status = 'rejected'
@@ -189,16 +201,24 @@ def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
             select files.snapshot_id from files
             left join replaced
                 on files.site_id = replaced.site_id
-                and files.format = replaced.format
+                and files.family = replaced.family
                 and files.snapshot_id = replaced.snapshot_id
                 and files.table_name is not distinct from replaced.table_name
             where replaced.snapshot_id is null and files.status is distinct from 'rejected'
         )
-        select committed.* from committed
+        select committed.* exclude (family) from committed
         where committed.snapshot_id in (select snapshot_id from in_force)
         order by committed.snapshot_id
         """,
-        {"accepted": list(COMMITTED)},
+        {
+            "accepted": list(COMMITTED),
+            "clinical": list(CLINICAL_FORMATS),
+            "filled": [
+                {"resource": resource, "table_name": table}
+                for resource, tables in TABLES_OF.items()
+                for table in tables
+            ],
+        },
     )
     names = [column[0] for column in found.description or []]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tasks.core.duck import identifier, quoted
 from tasks.core.errors import LakeError
+from tasks.core.fhir import CLINICAL_FORMATS
 from tasks.core.lake import Connection, open_lake
 from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
@@ -113,14 +114,13 @@ def _write(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_js
     manifest = _manifest(staged)
     con.execute(f"attach {quoted(staged.stage_file)} as stage (read_only)")
     con.execute("begin")
-    if manifest.format == "omop" and manifest.kind == "full":
+    if manifest.format in CLINICAL_FORMATS and manifest.kind == "full":
         _clear_replaced(con, manifest.site_id, outcome.files)
-    for file in outcome.files:
-        if file.status == "loaded":
-            taken = _put_table(con, manifest, str(file.table))
-            if taken != file.rows_loaded:
-                what = f"{file.table}: {file.rows_loaded:,} rows were staged, {taken:,} arrived"
-                raise LakeError("lake", what, "nothing was committed; report this as a fault.")
+    for table, rows in staged.tables:
+        taken = _put_table(con, manifest, table)
+        if taken != rows:
+            what = f"{table}: {rows:,} rows were staged, {taken:,} arrived"
+            raise LakeError("lake", what, "nothing was committed; report this as a fault.")
     _record(con, staged, outcome, quality_json)
     con.execute("commit")
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from tasks.core.fhir import CLINICAL_FORMATS
 from tasks.core.lake import COMMITTED, Connection, open_lake
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
@@ -72,18 +73,19 @@ _NEWER = """
     select delivery.delivery_id, delivery.data_cutoff
     from lake.meta.delivery as delivery
     join lake.meta.ledger as ledger using (site_id, delivery_id)
-    where site_id = $site_id and format = $format and data_cutoff > $data_cutoff
+    where site_id = $site_id and list_contains($formats, format) and data_cutoff > $data_cutoff
         and list_contains($committed, delivery.status) and ledger.status = 'loaded'
-        and ($format = 'omop' or list_contains($tables, ledger.table_name))
+        and (format <> 'table' or list_contains($tables, ledger.table_name))
     order by data_cutoff desc, delivery.snapshot_id desc limit 1
 """
 
 
 def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
     """A delivery must not be older than what it would replace or correct."""
+    clinical = manifest.format in CLINICAL_FORMATS
     params = {
         "site_id": manifest.site_id,
-        "format": manifest.format,
+        "formats": list(CLINICAL_FORMATS) if clinical else [manifest.format],
         "data_cutoff": manifest.data_cutoff,
         "committed": list(COMMITTED),
         "tables": [entry.table for entry in manifest.files if entry.table],

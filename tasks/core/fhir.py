@@ -1,0 +1,19 @@
+"""Which FHIR resources are read, and which tables of the model each of them fills.
+
+A resource may have one row or several in its tables; no table is filled by two resources.
+"""
+
+CLINICAL_FORMATS = ("omop", "fhir")
+"""Formats of a delivery that fill the tables of the model: each replaces what the other brought."""
+
+TABLES_OF: dict[str, tuple[str, ...]] = {
+    "Patient": ("person", "death", "observation_period"),
+    "Encounter": ("visit_occurrence",),
+    "Condition": ("condition_occurrence",),
+    "Observation": ("measurement", "observation", "device_inference"),
+    "MedicationRequest": ("drug_exposure",),
+    "Procedure": ("procedure_occurrence",),
+    "Device": ("device_version", "device"),
+    "DiagnosticReport": ("device_reading",),
+    "Claim": ("cost",),
+}
