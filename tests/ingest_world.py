@@ -84,6 +84,8 @@ def write_delivery(folder, tables, entries=None, **manifest):
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
+        if manifest.get("format") == "fhir" and name[0].isupper():
+            del entry["table"]  # as bulk export does
         said = (entries or {}).get(name, {})
         if "rows" not in said and not name.endswith(".parquet"):
             entry["rows"] = rows_in(content, ndjson=".ndjson" in name)

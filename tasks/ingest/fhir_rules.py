@@ -102,7 +102,7 @@ def settle_resources(
         from worst anti join (select _row from ({loaded})) as kept on kept._row = row
     """)
     bad = quarantine_lines(con, file.text)
-    n_loaded = int(str(single(con, f"select count(*) from ({loaded})")))
+    n_loaded = int(str(single(con, f"select count(distinct _row) from ({loaded})")))
     if item.rows != n_loaded + bad.total:
         what = f"{item.rows:,} resources, {n_loaded:,} loaded, {bad.total:,} held back"
         raise LakeError(item.listed.name, what, "nothing was committed; report this as a fault.")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ _NEVER = (
     (0, b"\x80\x04\x95", "a pickle"),
     (0, b"\x80\x05\x95", "a pickle"),
 )
+_TYPE = re.compile(r"([A-Z][a-z]+)+")
 _XML_LIMIT = 1 << 20
 _UNSAFE = frozenset("/\\:*?[")  # paths, and what DuckDB reads as a pattern
 
@@ -110,13 +112,13 @@ def check_delivery(folder: Path, manifest: Manifest) -> list[Finding]:
 
 def _listed(folder: Path, manifest: Manifest, entry: FileEntry) -> Listed:
     """Bulk export writes the type of the resources first into the name of an NDJSON file."""
-    path, table = folder / entry.name, _table_of(entry)
+    path, table, kind = folder / entry.name, _table_of(entry), entry.name.split(".")[0]
     if manifest.format != "fhir" or table is None or not _is_ndjson(entry.name):
         return Listed(path, entry, table)
-    kind = entry.name.split(".")[0]
-    if kind not in TABLES_OF and table in omop_tables():
-        return Listed(path, entry, table)
-    return Listed(path, entry, kind, is_resource=True)
+    is_other_type = entry.table is None and _TYPE.fullmatch(kind)  # Consent, Location, Specimen
+    if kind in TABLES_OF or is_other_type or table not in omop_tables():
+        return Listed(path, entry, kind, is_resource=True)
+    return Listed(path, entry, table)
 
 
 def _is_ndjson(name: str) -> bool:
