@@ -172,29 +172,21 @@ class _Stage:
         Returns:
             Outcomes and findings of all files, and the rows that each table can load.
         """
-        outcomes, findings, staged = list[FileOutcome](), list[Finding](), list[StagedFile]()
         resources = [item for item in inspected if item.listed.is_resource and item.text]
-        for item in inspected:
-            if item in resources:
-                continue
-            done = self._rows(item)
-            if isinstance(done, StagedFile):
-                staged.append(done)
-            else:
-                outcomes.append(done.outcome)
-                findings += done.findings
-        groups = self._map(resources)
+        numbered = [(item, _resource_file(item, n)) for n, item in enumerate(resources, start=1)]
+        done = [self._rows(item) for item in inspected if item not in resources]
+        staged = [file for file in done if isinstance(file, StagedFile)]
+        groups = self._map([file for _, file in numbered])
         tables = [*(file.table for file in staged), *(t for g in groups.values() for t in g)]
         loadable = self._judge(tables, groups)
-        settled = [self._settle(file, loadable[file.table.name]) for file in staged]
-        settled += [
-            self._settle_resources(item, number, groups[str(item.listed.table)])
-            for number, item in enumerate(resources, start=1)
+        settled = [
+            *((item.outcome, list(item.findings)) for item in done if isinstance(item, Inspected)),
+            *(self._settle(file, loadable[file.table.name]) for file in staged),
+            *(self._settle_resources(item, f, groups[f.resource]) for item, f in numbered),
         ]
-        for outcome, found in settled:
-            outcomes.append(outcome)
-            findings += found
+        findings = [item for _, found in settled for item in found]
         self._refuse_nobody(inspected, loadable, findings)
+        outcomes = [outcome for outcome, _ in settled]
         return outcomes, [*findings, *self._across(tables)], loadable
 
     def _rows(self, item: Inspected) -> StagedFile | Inspected:
@@ -208,9 +200,8 @@ class _Stage:
         except FileRefusedError as refused:
             return replace(item, findings=(*item.findings, *refused.findings))
 
-    def _map(self, resources: Sequence[Inspected]) -> dict[str, tuple[StagedTable, ...]]:
+    def _map(self, files: Sequence[ResourceFile]) -> dict[str, tuple[StagedTable, ...]]:
         """Stage the tables that resources fill; return those of each type."""
-        files = [_resource_file(item, n) for n, item in enumerate(resources, start=1)]
         if files:
             read_resources(self.con, self.work, self.manifest, files)
         return {
@@ -277,9 +268,8 @@ class _Stage:
         return replace(outcome, codes=codes_of(findings)), findings
 
     def _settle_resources(
-        self, item: Inspected, number: int, tables: Sequence[StagedTable]
+        self, item: Inspected, file: ResourceFile, tables: Sequence[StagedTable]
     ) -> tuple[FileOutcome, list[Finding]]:
-        file = _resource_file(item, number)
         outcome, bad = settle_resources(self.con, item, file, tables)
         models = [table.model for table in tables if table.model]
         name = item.listed.name

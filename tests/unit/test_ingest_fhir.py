@@ -759,6 +759,18 @@ def test_the_name_of_the_file_tells_resources_from_a_table(tmp_path):
     assert [found["observation_id"] for found in rows(home, "observation")] == [1]
 
 
+def test_the_manifest_may_name_the_table_beside_the_name_of_the_type(tmp_path):
+    given = PEOPLE | {"Observation": [measured("1", 1)], "Deployed.ndjson": b""}
+    entries = {
+        "Observation.ndjson": {"table": "observation"},
+        "Deployed.ndjson": {"table": "device_deployment"},
+    }
+    folder = write_delivery(tmp_path / "d", files(given), entries, format="fhir")
+    outcome = staged_outcome(a_home(tmp_path), folder)
+    assert counts(outcome, "Observation") == (1, 1, 0, 0)
+    assert counts(outcome, "device_deployment") == (0, 0, 0, 0)
+
+
 def test_a_full_delivery_names_its_persons(tmp_path):
     alone = delivery(tmp_path / "d", {"Encounter": [encounter("1", 1)]})
     outcome = staged_outcome(a_home(tmp_path), alone)
