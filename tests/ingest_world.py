@@ -67,14 +67,24 @@ def text(drawing):
     return dedent(drawing).lstrip("\n")
 
 
-def rows_in(content, encoding="utf-8"):
-    """Count the rows below the header, with a reader of its own."""
+def rows_in(content, encoding="utf-8", ndjson=False):
+    """Count the rows below the header (NDJSON has none), with a reader of its own."""
     plain = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    if ndjson:
+        return sum(1 for line in plain.split(b"\n") if line.strip(b" \t\r"))
     try:
         lines = io.StringIO(plain.decode(encoding), newline="")
         return max(0, sum(1 for row in csv.reader(lines) if row) - 1)
     except UnicodeDecodeError:
         return None
+
+
+def ndjson(*resources):
+    """Return objects as NDJSON; what is bytes already is a line as it is."""
+    lines = [
+        r if isinstance(r, bytes) else json.dumps(r, ensure_ascii=False).encode() for r in resources
+    ]
+    return b"".join(line + b"\n" for line in lines)
 
 
 def write_delivery(folder, tables, entries=None, **manifest):
@@ -99,9 +109,11 @@ def write_delivery(folder, tables, entries=None, **manifest):
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
+        if manifest.get("format") == "fhir" and name[0].isupper():
+            del entry["table"]  # as bulk export does
         said = (entries or {}).get(name, {})
         if "rows" not in said and not name.endswith(".parquet"):
-            entry["rows"] = rows_in(content)
+            entry["rows"] = rows_in(content, ndjson=".ndjson" in name)
         files.append(entry | said)
     said = {
         "manifest_version": 1,

@@ -9,6 +9,7 @@ from typing import Protocol
 from flows.orders.steps import Caller, directly, guarded
 from tasks.core.audit import record
 from tasks.core.errors import Message
+from tasks.core.fhir import CLINICAL_FORMATS
 from tasks.core.lake import ensure_lake
 from tasks.core.paths import Home
 from tasks.core.site import load_site
@@ -37,12 +38,12 @@ Gate = Callable[[Staged], GateVerdict | None]
 
 
 def quality_gate(staged: Staged) -> GateVerdict | None:
-    """Judge a staged OMOP delivery; a registry table has no suites and no verdict."""
+    """Judge a staged delivery of the data model; a registry table has no suites and no verdict."""
     from tasks.quality.gate import judge  # loads Great Expectations, which takes seconds
 
-    if staged.manifest is None or staged.stage_file is None or staged.manifest.format != "omop":
-        return None
     manifest = staged.manifest
+    if manifest is None or staged.stage_file is None or manifest.format not in CLINICAL_FORMATS:
+        return None
     return judge(staged.stage_file, kind=manifest.kind, data_cutoff=manifest.data_cutoff)
 
 

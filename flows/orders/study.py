@@ -16,6 +16,7 @@ from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort
 from tasks.core.disclosure import Released, release, release_quality, threshold
 from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
+from tasks.core.fhir import CLINICAL_FORMATS
 from tasks.core.lake import (
     content_hash,
     deliveries_in_force,
@@ -179,7 +180,7 @@ def _serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, 
 
 def _serves(spec: StudySpec, delivery: Mapping[str, object]) -> bool:
     """Whether rows of this delivery lie in the tables that the study reads: all but registries."""
-    return delivery["format"] != "table" and spec.sources[0].takes(delivery["site_id"])
+    return delivery["format"] in CLINICAL_FORMATS and spec.sources[0].takes(delivery["site_id"])
 
 
 def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path) -> int:

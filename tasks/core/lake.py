@@ -14,6 +14,7 @@ import duckdb
 
 from tasks.core.duck import duck, identifier, load_extensions, quoted
 from tasks.core.errors import LakeError, NoDataError
+from tasks.core.fhir import TABLES_OF
 from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
@@ -52,10 +53,15 @@ _META = {"ledger": LEDGER_COLUMNS, "delivery": DELIVERY_COLUMNS}
 _SAID = ("site_id", "delivery_id", "data_class", "data_cutoff", "vocabulary_version")
 COMMITTED = ("accepted", "accepted_with_warnings", "partial")
 
+_FILLED = ", ".join(
+    f"({quoted(resource)}, {quoted(table)})"
+    for resource, tables in TABLES_OF.items()
+    for table in tables
+)
 # A full delivery ends the files of its site that came before it: those of the tables that it
 # loads, and in the OMOP family all of its own controller, but for the tables whose file it
 # rejected. `commit._clear_replaced` deletes by the same rule.
-_FILES_IN_FORCE = """
+_FILES_IN_FORCE = f"""
     with delivery as (
         select snapshot_id, * from lake.meta.delivery
         union all by name
@@ -66,12 +72,17 @@ _FILES_IN_FORCE = """
         from delivery where list_contains($accepted, status)
     ),
     files as (
-        select committed.*, ledger.table_name, coalesce(ledger.status, 'loaded') as file_status,
+        select
+            committed.*,
+            coalesce(filled.table_name, ledger.table_name) as table_name,
+            coalesce(ledger.status, 'loaded') as file_status,
         from committed
         left join lake.meta.ledger
             on committed.site_id = ledger.site_id
             and committed.delivery_id = ledger.delivery_id
             and committed.snapshot_id = ledger.snapshot_id
+        left join (values {_FILLED}) as filled (resource, table_name)
+            on ledger.table_name = filled.resource
     ),
     brought as (
         select
@@ -111,7 +122,7 @@ _FILES_IN_FORCE = """
             and files.table_name is not distinct from ended.table_name
         where ended.snapshot_id is null and files.file_status = 'loaded'
     )
-"""
+"""  # noqa: S608 - constants of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +231,9 @@ def content_hash(con: Connection) -> str:
 def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
     """Return the deliveries whose rows make up the attached snapshot, oldest first.
 
-    A full delivery ends what its controller sent before for the site, and the tables that it
-    loads whoever sent them, but for the tables whose file it rejected. Increments add to it.
+    A full delivery ends what its controller sent before for the site, in whichever format of the
+    model it came, and the tables that it loads whoever sent them, but for the tables whose file it
+    rejected. Increments add to it.
     """
     query = (
         f"{_FILES_IN_FORCE} select * exclude (family) from committed "  # noqa: S608 - a constant

@@ -10,7 +10,7 @@ from tasks.core.duck import single
 from tasks.core.errors import SqlContractError
 from tasks.core.paths import SQL_DIR
 
-LAYERS = ("raw", "clean", "cohort", "result", "econ", "synth", "report")
+LAYERS = ("fhir", "mapped", "raw", "clean", "cohort", "result", "econ", "synth", "report")
 
 
 def build_table(

@@ -67,6 +67,15 @@ def bind(file: str, table: Table, names: Sequence[str]) -> tuple[Binding, list[F
     """
     if not any(table.has(name.strip().lower()) for name in names):
         raise FileRefusedError(_no_header(file, table, names))
+    return bind_keys(file, table, names)
+
+
+def bind_keys(file: str, table: Table, names: Sequence[str]) -> tuple[Binding, list[Finding]]:
+    """Bind the keys that the objects of an NDJSON file have.
+
+    Raises:
+        FileRefusedError: No object has a required column, or one has it twice.
+    """
     _refuse_size(file, names)
     delivered = [name.strip().lower() for name in names]
     columns = [table.renamed.get(name, name) for name in delivered]

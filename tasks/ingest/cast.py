@@ -46,12 +46,14 @@ class Reading:
     """How the texts of one file are to be understood.
 
     `check_control`: there may be control characters. `padded`: there may be blanks around values.
+    `instants`: times with a zone are the rule; a date takes the day that they are here.
     """
 
     date_format: str
     timezone: str
     check_control: bool
     padded: bool = True
+    instants: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +157,21 @@ def _boolean() -> Cast:
 
 def _date(reading: Reading) -> Cast:
     strict, loose = _pattern(reading.date_format, _STRICT_PART), _loose(reading.date_format)
+    zone = f"{_ZONE}?" if reading.instants else ""
     day = _day("{v}", reading.date_format)
     with_time = f"({strict})[ T]{_CLOCK}"
     tolerated = _day(f"left({{v}}, {len(_written(reading.date_format))})", reading.date_format)
     tolerated = f"case when {_full(with_time)} then {tolerated} end"
     code = _coded(
         (f"{tolerated} is not null", "W_DATE_HAS_TIME"),
-        (_full(f"({loose})([ T]{_ANY_CLOCK})?"), "E_DATE_INVALID"),
+        (_full(f"({loose})([ T]{_ANY_CLOCK}{zone})?"), "E_DATE_INVALID"),
         otherwise="E_DATE_FORMAT",
     )
-    return Cast(f"case when {_full(strict)} then {day} end", tolerated, code)
+    value = f"case when {_full(strict)} then {day} end"
+    if reading.instants:
+        local = f"coalesce({_zoned(strict, reading)}::date, {tolerated})"
+        value = f"coalesce({value}, {local})"
+    return Cast(value, tolerated, code)
 
 
 def _timestamp(reading: Reading) -> Cast:
@@ -179,6 +186,8 @@ def _timestamp(reading: Reading) -> Cast:
         (_full(f"{days}([ T]{_ANY_CLOCK}{_ZONE}?)?"), "E_DATE_INVALID"),
         otherwise="E_DATE_FORMAT",
     )
+    if reading.instants:
+        value = f"coalesce({value}, {zoned})"
     return Cast(value, zoned, code)
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tasks.core.duck import identifier, quoted
 from tasks.core.errors import LakeError
+from tasks.core.fhir import CLINICAL_FORMATS, tables_filled
 from tasks.core.lake import Connection, open_lake
 from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
@@ -18,7 +19,14 @@ from tasks.core.site import SiteSettings
 from tasks.ingest.bind import NEW_IN_54
 from tasks.ingest.linkage import tables_of_others
 from tasks.ingest.manifest import MANIFEST, Manifest
-from tasks.ingest.model import DeliveryOutcome, DeliveryStatus, FileOutcome, Finding, codes_of
+from tasks.ingest.model import (
+    DeliveryOutcome,
+    DeliveryStatus,
+    FileOutcome,
+    FileStatus,
+    Finding,
+    codes_of,
+)
 from tasks.ingest.quarantine import write_quarantine
 from tasks.ingest.rules import finding
 from tasks.ingest.stage import Staged
@@ -99,8 +107,7 @@ def _late(con: Connection, staged: Staged) -> list[Finding]:
     """Look again, now that nobody else can write: was something committed since staging?"""
     if staged.status != "staged":
         return []
-    loaded = {str(file.table) for file in staged.files if file.status == "loaded"}
-    return standing(con, _manifest(staged), str(staged.content), loaded)
+    return standing(con, _manifest(staged), str(staged.content), _filled_by(staged.files, "loaded"))
 
 
 def status_of(staged: Staged) -> DeliveryStatus:
@@ -116,14 +123,13 @@ def _write(con: Connection, staged: Staged, quality_json: str) -> DeliveryOutcom
     manifest, kept = _manifest(staged), list[str]()
     con.execute(f"attach {quoted(staged.stage_file)} as stage (read_only)")
     con.execute("begin")
-    if manifest.format != "table" and manifest.kind == "full":
+    if manifest.format in CLINICAL_FORMATS and manifest.kind == "full":
         kept = _clear_replaced(con, manifest, staged.files)
-    for file in staged.files:
-        if file.status == "loaded":
-            taken = _put_table(con, manifest, str(file.table))
-            if taken != file.rows_loaded:
-                what = f"{file.table}: {file.rows_loaded:,} rows were staged, {taken:,} arrived"
-                raise LakeError("lake", what, "nothing was committed; report this as a fault.")
+    for table, rows in staged.tables:
+        taken = _put_table(con, manifest, table)
+        if taken != rows:
+            what = f"{table}: {rows:,} rows were staged, {taken:,} arrived"
+            raise LakeError("lake", what, "nothing was committed; report this as a fault.")
     orphans = tuple(_drop_orphans(con, manifest.site_id, kept))
     staged = replace(staged, findings=(*staged.findings, *orphans))
     outcome = staged.outcome(status_of(staged), None)
@@ -138,8 +144,8 @@ def _clear_replaced(con: Connection, manifest: Manifest, files: Sequence[FileOut
     Those stay whose file was rejected, and those of another controller that it does not bring:
     the rule of `lake.deliveries_in_force`.
     """
-    loaded = {file.table for file in files if file.status == "loaded"}
-    kept = {file.table for file in files if file.status == "rejected"}
+    loaded = _filled_by(files, "loaded")
+    kept = _filled_by(files, "rejected")
     kept |= {held.table for held in tables_of_others(con, manifest)} - loaded
     filled = con.execute(
         "select table_name from ducklake_table_info('lake') where file_count > 0"
@@ -149,6 +155,16 @@ def _clear_replaced(con: Connection, manifest: Manifest, files: Sequence[FileOut
             query = f"delete from lake.omop.{table} where site_id = $site_id"
             con.execute(query, {"site_id": manifest.site_id})
     return [table for table in omop_tables() if table in kept and (table,) in filled]
+
+
+def _filled_by(files: Sequence[FileOutcome], status: FileStatus) -> set[str]:
+    """Return the tables that the files of this status fill."""
+    return {
+        table
+        for file in files
+        if file.status == status and file.table
+        for table in tables_filled(file.table)
+    }
 
 
 def _drop_orphans(con: Connection, site_id: str, kept: Sequence[str]) -> Iterator[Finding]:

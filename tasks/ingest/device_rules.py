@@ -12,10 +12,10 @@ import duckdb
 
 from tasks.core.duck import quoted, single
 from tasks.ingest.model import Finding
+from tasks.ingest.row_rules import StagedTable
 from tasks.ingest.rules import finding
 
 Connection = duckdb.DuckDBPyConnection
-Loaded = Mapping[str, Collection[str]]  # the columns that were delivered, by staged table
 
 VERSIONED = ("device_deployment", "device_inference")
 
@@ -87,12 +87,14 @@ _REMARKS = (
 )
 
 
-def judge_device_rows(con: Connection, loaded: Loaded, *, versions_known: bool) -> None:
+def judge_device_rows(
+    con: Connection, tables: Mapping[str, StagedTable], *, versions_known: bool
+) -> None:
     """Judge the staged rows of devices; a row that has a verdict keeps it.
 
     Args:
         con: The stage, open for writing.
-        loaded: The columns that were delivered, by staged table.
+        tables: The staged tables of the model, by name.
         versions_known: Whether `delivery.device_version` says which versions there are.
     """
     rules = list(_RULES)
@@ -100,35 +102,37 @@ def judge_device_rows(con: Connection, loaded: Loaded, *, versions_known: bool) 
         column, code = "model_version", "E_DEVICE_VERSION"
         rules += [RowRule(table, column, code, _KNOWN_VERSION) for table in VERSIONED]
     for rule in rules:
-        if rule.column in loaded.get(rule.table, ()):
-            _judge(con, rule)
+        table = tables.get(rule.table)
+        if table and rule.column in table.columns:
+            _judge(con, rule, table)
 
 
-def _judge(con: Connection, rule: RowRule) -> None:
-    table = quoted(rule.table)
+def _judge(con: Connection, rule: RowRule, table: StagedTable) -> None:
     con.execute(f"""
         insert into delivery.verdict
-        select {table}, _row, {quoted(rule.code)}, {quoted(rule.column)}
+        select {quoted(rule.table)}, _row, {quoted(rule.code)}, {quoted(rule.column)}
         from staged.{rule.table} as staged_row
-        anti join (from delivery.verdict where table_name = {table}) as v on v.row = _row
+        anti join {table.verdicts} as v on v.row = _row
         where _fault is null and {rule.broken}
     """)
 
 
-def collect_versions(con: Connection) -> None:
+def collect_versions(con: Connection, versions: StagedTable) -> None:
     """Add the versions of staged.device_version that will be loaded to those that are known."""
-    con.execute("""
+    con.execute(f"""
         insert into delivery.device_version
         select udi_di, model_version from staged.device_version
-        anti join (from delivery.verdict where table_name = 'device_version') as v on v.row = _row
+        anti join {versions.verdicts} as v on v.row = _row
         where _fault is null
     """)
 
 
-def device_remarks(con: Connection, table: str, file: str, loaded: Loaded) -> Iterator[Finding]:
+def device_remarks(
+    con: Connection, table: str, file: str, tables: Collection[str]
+) -> Iterator[Finding]:
     """Return what is remarkable about the loadable rows of one table, in counts."""
     for remark in _REMARKS:
-        if remark.tables[0] == table and set(remark.tables) <= set(loaded):
+        if remark.tables[0] == table and set(remark.tables) <= set(tables):
             count = single(con, remark.count)
             if count:
                 yield finding(remark.code, file, column=remark.column, count=f"{count:,}")

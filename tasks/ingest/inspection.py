@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core.duck import duck
+from tasks.core.fhir import CLINICAL_FORMATS, TABLES_OF
 from tasks.core.omop import Table, omop_tables
-from tasks.ingest.bind import Binding, bind, bind_all
+from tasks.ingest.bind import Binding, bind, bind_all, bind_keys
 from tasks.ingest.manifest import Manifest
 from tasks.ingest.model import (
     DeliveryRefusedError,
@@ -23,6 +24,7 @@ from tasks.ingest.model import (
     Finding,
     codes_of,
 )
+from tasks.ingest.ndjson import count_lines, keys_of
 from tasks.ingest.parse import parquet_source
 from tasks.ingest.reading import Scan, TextFile, count_strictly, read_header, scan
 from tasks.ingest.rules import finding, shown
@@ -36,7 +38,8 @@ class Inspected:
     """One listed file before it is parsed.
 
     `rows` is counted without parsing; `binding` is None where the file cannot be used or holds
-    no table that is read, and `findings` say why. `text` is None for Parquet, `physical` for text.
+    no table that is read, and `findings` say why; resources need none. `text` is None for
+    Parquet, `physical` for text.
     """
 
     listed: Listed
@@ -85,15 +88,16 @@ def inspect_files(manifest: Manifest, files: tuple[Listed, ...]) -> tuple[Inspec
 
 
 def model_of(manifest: Manifest, table: str | None) -> Table | None:
-    """Return the model of an OMOP table that is delivered, if this version reads it."""
-    return omop_tables().get(table or "") if manifest.format == "omop" else None
+    """Return the model of a table that is delivered, if this version reads it."""
+    return omop_tables().get(table or "") if manifest.format in CLINICAL_FORMATS else None
 
 
 def _required(manifest: Manifest, files: tuple[Listed, ...]) -> list[Finding]:
     """A full delivery with rows about persons says who the persons are."""
-    models = [model_of(manifest, file.table) for file in files]
+    filled = [table for file in files for table in file.fills]
+    models = [model_of(manifest, table) for table in filled]
     about_persons = any(model and model.has("person_id") for model in models)
-    has_person = any(file.table == "person" for file in files)
+    has_person = "person" in filled
     if manifest.kind == "full" and about_persons and not has_person:
         return [finding("E_NO_ROWS", "manifest.json", table="person", detail="is not listed")]
     return []
@@ -104,6 +108,10 @@ def _inspect(manifest: Manifest, file: Listed) -> Inspected:
         return Inspected(file, tuple(remark))
     if file.table is None:
         return Inspected(file, ())
+    if file.is_resource:
+        return _resources(manifest, file)
+    if file.is_ndjson:
+        return _ndjson(manifest, file)
     if file.name.lower().endswith(".parquet"):
         return _parquet(manifest, file)
     return _text(manifest, file)
@@ -112,9 +120,48 @@ def _inspect(manifest: Manifest, file: Listed) -> Inspected:
 def _not_read(manifest: Manifest, file: Listed) -> list[Finding]:
     if file.name in manifest.withdrawals or file.name == "retractions.csv":
         return [finding("W_WITHDRAWALS_PENDING", file.name)]
-    if manifest.format == "omop" and file.table and not model_of(manifest, file.table):
-        return [finding("W_TABLE_UNKNOWN", file.name, table=shown(file.table))]
+    if manifest.format not in CLINICAL_FORMATS:
+        return []
+    unread = file.table and not model_of(manifest, file.table) and file.table not in TABLES_OF
+    nameless = file.table is None and "table" not in file.entry.model_fields_set
+    if unread or (nameless and manifest.format == "fhir"):
+        return [finding("W_TABLE_UNKNOWN", file.name, table=shown(file.table or file.name))]
     return []
+
+
+def _resources(manifest: Manifest, file: Listed) -> Inspected:
+    """Count the resources of a file; a damaged one refuses the delivery: they name one another.
+
+    Raises:
+        DeliveryRefusedError: The bytes are not UTF-8, or their number is not the declared one.
+    """
+    text = _lines_of(file)
+    try:
+        rows = count_lines(text)
+    except FileRefusedError as refused:
+        raise DeliveryRefusedError(*refused.findings) from None
+    return Inspected(file, tuple(_counted(manifest, file, rows)), rows, text=text)
+
+
+def _ndjson(manifest: Manifest, file: Listed) -> Inspected:
+    text, rows = _lines_of(file), 0
+    model = model_of(manifest, file.table)
+    try:
+        rows = count_lines(text)
+        names = keys_of(text) if rows or not model else list(model.names)
+        if model:
+            binding, remarks = bind_keys(file.name, model, names)
+        else:
+            binding, remarks = bind_all(file.name, str(file.table), names)
+    except FileRefusedError as refused:
+        return Inspected(file, refused.findings, rows)
+    findings = (*remarks, *_counted(manifest, file, rows))
+    return Inspected(file, findings, rows, binding, text, has_control=True)
+
+
+def _lines_of(file: Listed) -> TextFile:
+    """The lines of an NDJSON file; JSON is UTF-8, whatever other files of the delivery are."""
+    return TextFile(file.path, "utf-8", "", file.entry.bytes_uncompressed)
 
 
 def _text(manifest: Manifest, file: Listed) -> Inspected:
@@ -198,7 +245,8 @@ def _counted(manifest: Manifest, file: Listed, rows: int) -> list[Finding]:
         )
     if rows:
         return []
-    if manifest.kind == "full" and (file.table in REQUIRED or manifest.format == "table"):
-        detail = "holds a header only"
+    needed = file.table in REQUIRED or "person" in file.fills or manifest.format == "table"
+    if manifest.kind == "full" and needed:
+        detail = "holds no rows"
         raise DeliveryRefusedError(finding("E_NO_ROWS", file.name, table=file.table, detail=detail))
     return [finding("W_NO_ROWS", file.name)]

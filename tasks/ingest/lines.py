@@ -10,13 +10,15 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
+from tasks.ingest.ndjson import lines_of
 from tasks.ingest.parse import parquet_source
 from tasks.ingest.reading import TextFile, text_lines
+from tasks.ingest.rules import MAX_LINES_SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,19 @@ class BadRow:
     code: str
     row_sha256: str
     fields: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadRows:
+    """The rows of a file that are not loaded: how many of each code, and the first of them."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    rows: tuple[BadRow, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many they are."""
+        return sum(self.counts.values())
 
 
 def bad_rows_of_text(
@@ -67,6 +82,33 @@ def bad_rows_of_parquet(
     for number, digest in found:
         code, column = faults[number]
         yield BadRow(number + 1, column, code, digest)
+
+
+def quarantine_lines(con: duckdb.DuckDBPyConnection, file: TextFile) -> BadRows:
+    """List lines of an NDJSON file in delivery.quarantine; return how many they are, and a few.
+
+    Args:
+        con: The stage, with `fault (line, code, column_name)` in it, one row a line.
+        file: The delivered file.
+    """
+    with lines_of(con, file):
+        con.execute(
+            """
+            insert into delivery.quarantine
+            select $file, line, column_name, code, sha256(rtrim(body, E'\\r\\n'))
+            from lines join fault using (line)
+            """,
+            {"file": file.name},
+        )
+    counted = con.execute("select code, count(*) from fault group by code").fetchall()
+    found = con.execute(
+        """
+        select line, "column", code, row_sha256 from delivery.quarantine where file = $file
+        qualify row_number() over (partition by code order by line) <= $limit order by line
+        """,
+        {"file": file.name, "limit": MAX_LINES_SHOWN},
+    ).fetchall()
+    return BadRows(dict(counted), tuple(BadRow(*row) for row in found))
 
 
 def _records(file: TextFile) -> Iterator[tuple[int, list[str], str]]:

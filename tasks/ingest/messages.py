@@ -1,31 +1,42 @@
 """Messages about rows: a few lines for each code of a file, and how many there are in all."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tasks.core.omop import Table
 from tasks.ingest.cast import Reading, expected_of
-from tasks.ingest.lines import BadRow
+from tasks.ingest.lines import BadRow, BadRows
 from tasks.ingest.model import Finding, severity_of
 from tasks.ingest.rules import MAX_LINES_SHOWN, RULES, finding
 
 
 def row_findings(
-    file: str, rows: Sequence[BadRow], model: Table | None, reading: Reading, width: int
+    file: str, bad: BadRows, expected: Mapping[str, str], width: int = 0
 ) -> list[Finding]:
-    """Return the messages of the rows of one file that are not loaded."""
+    """Return the messages of the rows of one file that are not loaded.
+
+    Args:
+        file: Its name.
+        bad: The rows.
+        expected: How a value of a column is to be written, by column.
+        width: How many fields a row has.
+    """
     rows_of: dict[str, list[BadRow]] = defaultdict(list)
-    for row in rows:
+    for row in bad.rows:
         rows_of[row.code].append(row)
-    expected = {c.name: expected_of(c, reading) for c in model.columns} if model else {}
     out: list[Finding] = []
     for code, found in sorted(rows_of.items()):
         for row in found[:MAX_LINES_SHOWN]:
             wanted = expected.get(row.column or "", width)
             detail = {"expected": wanted, "found": row.fields}
             out.append(finding(code, file, row.line, row.column, **detail))
-        out += _count(file, code, len(found))
+        out += _count(file, code, bad.counts[code])
     return out
+
+
+def expected_values(models: Sequence[Table], reading: Reading) -> dict[str, str]:
+    """Return how the values of the columns of some tables are to be written, by column."""
+    return {c.name: expected_of(c, reading) for model in models for c in model.columns}
 
 
 def warning_findings(file: str, counts: Sequence[tuple[str, int]]) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from tasks.core.omop import Column, Table
 from tasks.ingest.bind import NEW_IN_54, Binding
 from tasks.ingest.cast import Cast, Reading, cast_native, cast_of
 from tasks.ingest.model import FileRefusedError
+from tasks.ingest.ndjson import fields_of_lines, lines_of
 from tasks.ingest.reading import TextFile, byte_stream
 from tasks.ingest.rules import finding
 
@@ -66,7 +67,7 @@ def stage_csv(
         misshapen: list[int] = []
         try:
             con.register("src", _numbered(_reader(file, skip_lines, binding, block, misshapen)))
-            staged = _copy(con, select, out)
+            staged = copied(con, select, out)
         except (pa.ArrowInvalid, duckdb.Error) as exc:
             if "try to increase block size" in str(exc):
                 continue
@@ -85,9 +86,21 @@ def stage_parquet(
     source = parquet_source(path, numbered=True)
     con.execute(f"create temp view src as select {names}, file_row_number as _row from {source}")
     try:
-        return Parsed(_copy(con, select, out), 0)
+        return Parsed(copied(con, select, out), 0)
     finally:
         con.execute("drop view temp.src")
+
+
+def stage_ndjson(
+    con: duckdb.DuckDBPyConnection, file: TextFile, binding: Binding, select: str, out: Path
+) -> Parsed:
+    """Run `select` over the keys of an NDJSON file into Parquet `out`; `_row` is the line."""
+    with lines_of(con, file):
+        con.execute(f"create temp view src as {fields_of_lines(binding)}")
+        try:
+            return Parsed(copied(con, select, out), 0)
+        finally:
+            con.execute("drop view temp.src")
 
 
 def parquet_source(path: Path, *, numbered: bool = False) -> str:
@@ -96,8 +109,20 @@ def parquet_source(path: Path, *, numbered: bool = False) -> str:
     return f"read_parquet({quoted(path)}, hive_partitioning = false{number})"
 
 
+def copied(con: duckdb.DuckDBPyConnection, select: str, out: Path) -> int:
+    """Write what `select` gives into Parquet `out`; return how many rows it is."""
+    query = f"copy ({select}) to {quoted(out)} (format parquet, row_group_size 100_000)"
+    [(rows,)] = con.execute(query).fetchall()
+    return int(rows)
+
+
 def select_typed(
-    table: Table, binding: Binding, reading: Reading, physical: Sequence[str] | None = None
+    table: Table,
+    binding: Binding,
+    reading: Reading,
+    physical: Sequence[str] | None = None,
+    *,
+    broken: bool = False,
 ) -> str:
     """Return the query that types the columns of an OMOP file and judges its rows.
 
@@ -105,7 +130,8 @@ def select_typed(
         table: The table of the model.
         binding: Which field is which column.
         reading: How texts are to be understood.
-        physical: Types of the fields of a Parquet file; None for text.
+        physical: Types of the fields where they have some; None for text.
+        broken: Whether the source tells in `_broken` what was wrong with a row before its fields.
     """
     fields = [_field(table, name, place, physical) for name, place in binding.fields.items()]
     casts = {field.column.name: _cast(field, reading) for field in fields}
@@ -117,30 +143,32 @@ def select_typed(
     values = ", ".join(
         f"{_value(field, casts)} as {identifier(field.column.name)}" for field in fields
     )
-    header = "false" if physical else _header_again(binding, fields)
+    first = "_broken" if broken else None if physical else _header_again(binding, fields)
+    suspect = [*_suspicions(fields, casts), *(["_broken is not null"] if broken else [])]
     return f"""
-        with raw as (select {raw}, _row from src),
+        with raw as (select {raw}, _row{", _broken" if broken else ""} from src),
         typed as (select *, {typed} from raw),
-        sifted as (select *, {_suspect(fields, casts)} as _suspect from typed),
+        sifted as (select *, ({" or ".join(suspect)}) as _suspect from typed),
         judged as (select *, {codes} from sifted)
         select
             {values},
             _row,
-            case when _suspect then {_fault(fields, header)} end as _fault,
+            case when _suspect then {_fault(fields, first)} end as _fault,
             case when _suspect then {_warned(fields)} end as _warned,
         from judged
     """
 
 
-def select_verbatim(binding: Binding, physical: Sequence[str] | None = None) -> str:
+def select_verbatim(
+    binding: Binding, physical: Sequence[str] | None = None, *, broken: bool = False
+) -> str:
     """Return the query that takes every named column of a registry table as it is."""
     values = [
         f"{f'f{place}' if physical else _empty_is_null(place)} as {identifier(name)}"
         for name, place in binding.fields.items()
     ]
-    repeated = "false" if physical else _header_verbatim(binding)
-    fault = f"case when {repeated} then 'E_HEADER_REPEATED/' end"
     nothing = "null::varchar"
+    fault = "_broken" if broken else nothing if physical else _header_verbatim(binding)
     return f"select {', '.join(values)}, _row, {fault} as _fault, {nothing} as _warned from src"
 
 
@@ -185,12 +213,6 @@ def _numbered(reader: Any) -> Any:
             start += batch.num_rows
 
     return pa.RecordBatchReader.from_batches(schema, batches())
-
-
-def _copy(con: duckdb.DuckDBPyConnection, select: str, out: Path) -> int:
-    query = f"copy ({select}) to {quoted(out)} (format parquet, row_group_size 100_000)"
-    [(rows,)] = con.execute(query).fetchall()
-    return int(rows)
 
 
 def _field(table: Table, name: str, place: int, physical: Sequence[str] | None) -> _Field:
@@ -238,8 +260,8 @@ def _code(field: _Field, casts: dict[str, Cast]) -> str:
     return f"case when {_v(field)} is null then {missing} else {code} end"
 
 
-def _suspect(fields: Sequence[_Field], casts: dict[str, Cast]) -> str:
-    """Whether a row needs a closer look: cheap to say for all rows, and false for nearly all."""
+def _suspicions(fields: Sequence[_Field], casts: dict[str, Cast]) -> list[str]:
+    """When a row needs a closer look: cheap to say for all rows, and false for nearly all."""
     tests: list[str] = []
     for field in fields:
         if field.column.type != "VARCHAR":
@@ -249,7 +271,7 @@ def _suspect(fields: Sequence[_Field], casts: dict[str, Cast]) -> str:
         if field.required:
             tests.append(f"{_v(field)} is null")
     tests += [f"coalesce({_t(end)} < {_t(start)}, false)" for start, end in _date_pairs(fields)]
-    return f"({' or '.join(tests)})"
+    return tests or ["false"]
 
 
 def _value(field: _Field, casts: dict[str, Cast]) -> str:
@@ -259,9 +281,10 @@ def _value(field: _Field, casts: dict[str, Cast]) -> str:
     return f"case when starts_with({_f(field)}, 'W') then {tolerated} else {_t(field)} end"
 
 
-def _fault(fields: Sequence[_Field], header: str) -> str:
-    """First code in the order of the model; then pairs of dates that run backwards."""
-    coded = [
+def _fault(fields: Sequence[_Field], first: str | None) -> str:
+    """`first`, else the first code in the order of the model, then dates that run backwards."""
+    coded = [first] if first else []
+    coded += [
         f"case when starts_with({_f(field)}, 'E') then {_f(field)} || '/{field.column.name}' end"
         for field in fields
     ]
@@ -269,8 +292,7 @@ def _fault(fields: Sequence[_Field], header: str) -> str:
         f"case when {_t(end)} < {_t(start)} then 'E_END_BEFORE_START/{end.column.name}' end"
         for start, end in _date_pairs(fields)
     ]
-    first = f"coalesce({', '.join(coded)}, null::varchar)"
-    return f"case when {header} then 'E_HEADER_REPEATED/' else {first} end"
+    return f"coalesce({', '.join(coded)}, null::varchar)"
 
 
 def _warned(fields: Sequence[_Field]) -> str:
@@ -296,18 +318,19 @@ def _date_pairs(fields: Sequence[_Field]) -> Iterator[tuple[_Field, _Field]]:
 
 
 def _header_again(binding: Binding, fields: Sequence[_Field]) -> str:
-    """A row that says what the header says, in every loaded column."""
+    """The code of a row that says what the header says, in every loaded column."""
     tests = [
         f"lower({_v(field)}) = {quoted(_heading(binding, int(field.source[1:])))}"
         for field in fields
     ]
-    return f"({' and '.join(tests)})"
+    return f"case when {' and '.join(tests)} then 'E_HEADER_REPEATED/' end"
 
 
 def _header_verbatim(binding: Binding) -> str:
     places = list(binding.fields.values())
     tests = [f"lower(trim(f{place})) = {quoted(_heading(binding, place))}" for place in places]
-    return f"(case when {tests[0]} then {' and '.join(tests)} else false end)"
+    fault = f"case when {' and '.join(tests)} then 'E_HEADER_REPEATED/' end"
+    return f"case when {tests[0]} then {fault} end"
 
 
 def _heading(binding: Binding, place: int) -> str:

@@ -80,7 +80,7 @@ RULES: dict[str, Rule] = {
     "E_NO_ROWS": _reject_delivery(
         "the table {table} is required and {detail}", "export it again with its rows."
     ),
-    "W_NO_ROWS": _warn("the file holds a header and no rows", "check that the table is empty."),
+    "W_NO_ROWS": _warn("the file holds no rows", "check that the table is empty."),
     "E_ROWCOUNT": _reject_delivery(
         "manifest.json says {declared} rows, the file holds {counted}",
         "export the file again, or correct `rows` in manifest.json.",
@@ -92,7 +92,7 @@ RULES: dict[str, Rule] = {
         "the name says {expected}, the content is {found}", "send the file in the form it is named."
     ),
     "E_FILE_TYPE": _reject_delivery(
-        "the content is {found}; such files are never read", "send CSV, CSV.gz or Parquet."
+        "the content is {found}; such files are never read", "send CSV, NDJSON or Parquet."
     ),
     "E_NOT_GZIP": _reject_delivery("the name ends in .gz, the content is not gzip", "gzip it."),
     "E_GZIP_TRUNCATED": _reject_delivery("the gzip data end early", "send the file again."),
@@ -182,6 +182,11 @@ RULES: dict[str, Rule] = {
     # rows
     "E_FIELD_COUNT": _quarantine(
         "expected {expected} fields, found {found}", "quote fields that hold the delimiter."
+    ),
+    "E_JSON": _quarantine("is not one JSON object", "write one resource or row a line."),
+    "E_RESOURCE_TYPE": _quarantine(
+        "is not a resource of the type that the file's name says",
+        "write one resource type a file.",
     ),
     "E_HEADER_REPEATED": _quarantine("the header stands again between rows", "remove the line."),
     "E_TYPE": _quarantine("is not {expected}", "correct the value at its source."),

@@ -8,27 +8,35 @@ the counts of each file.
 # ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from tasks.core.duck import duck, single
 from tasks.core.errors import UsageError
+from tasks.core.fhir import CLINICAL_FORMATS, TABLES_OF
+from tasks.core.omop import omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.ingest.archive import is_archive, unpack
 from tasks.ingest.cast import Reading
 from tasks.ingest.device_rules import (
     VERSIONED,
-    Loaded,
     collect_versions,
     device_remarks,
     judge_device_rows,
 )
+from tasks.ingest.fhir import ResourceFile, read_resources, type_mapped
+from tasks.ingest.fhir_rules import (
+    find_repeated_resources,
+    note_faults,
+    settle_resources,
+    warnings_of_resources,
+)
 from tasks.ingest.inspection import Inspected, inspect_files, model_of
 from tasks.ingest.manifest import MANIFEST, Manifest, read_manifest
-from tasks.ingest.messages import row_findings, warning_findings
+from tasks.ingest.messages import expected_values, row_findings, warning_findings
 from tasks.ingest.model import (
     DeliveryOutcome,
     DeliveryRefusedError,
@@ -38,11 +46,12 @@ from tasks.ingest.model import (
     Finding,
     codes_of,
 )
-from tasks.ingest.row_rules import find_orphans, find_repeats
+from tasks.ingest.row_rules import StagedTable, find_orphans, find_repeats
 from tasks.ingest.rules import finding
 from tasks.ingest.stage_file import (
     Connection,
     StagedFile,
+    create_staged,
     create_views,
     prepare,
     settle,
@@ -61,6 +70,7 @@ class Staged:
     """A delivery that was looked at: what may be committed, and the outcome so far.
 
     `stage_file` is None unless `status` is "staged"; `manifest` is None where it cannot be read.
+    `tables` are those to commit, each with its number of rows.
     """
 
     path: Path
@@ -71,6 +81,7 @@ class Staged:
     files: tuple[FileOutcome, ...]
     findings: tuple[Finding, ...]
     stage_file: Path | None = None
+    tables: tuple[tuple[str, int], ...] = ()
 
     def outcome(
         self, status: DeliveryStatus, snapshot_id: int | None, more: Sequence[Finding] = ()
@@ -128,7 +139,8 @@ def _stage(home: Home, site: SiteSettings, begun: Staged, folder: Path) -> Stage
     stage_file = begun.work / "stage.duckdb"
     with duck(stage_file) as con:
         prepare(con)
-        outcomes, findings = _Stage(home, site, manifest, begun.work, con).run(inspected)
+        stage = _Stage(home, site, manifest, begun.work, con)
+        outcomes, findings, tables = stage.run(inspected)
     if not any(outcome.status == "loaded" for outcome in outcomes):
         raise DeliveryRefusedError(*remarks, *findings)
     return replace(
@@ -137,6 +149,7 @@ def _stage(home: Home, site: SiteSettings, begun: Staged, folder: Path) -> Stage
         files=tuple(sorted(outcomes, key=lambda outcome: outcome.file)),
         findings=(*remarks, *findings),
         stage_file=stage_file,
+        tables=tuple(sorted(tables.items())),
     )
 
 
@@ -157,24 +170,33 @@ class _Stage:
     work: Path
     con: Connection
 
-    def run(self, inspected: Sequence[Inspected]) -> tuple[list[FileOutcome], list[Finding]]:
-        """Stage every usable file; return outcomes and findings of all files."""
-        outcomes, findings, staged = list[FileOutcome](), list[Finding](), list[StagedFile]()
-        for item in inspected:
-            done = self._rows(item)
-            if isinstance(done, StagedFile):
-                staged.append(done)
-            else:
-                outcomes.append(done.outcome)
-                findings += done.findings
-        self._judge(staged)
-        loaded = _loaded(staged)
-        for file in staged:
-            outcome, found = self._settle(file, loaded)
-            outcomes.append(outcome)
-            findings += found
-            self._refuse_nobody(outcome, found)
-        return outcomes, [*findings, *self._across(staged)]
+    def run(
+        self, inspected: Sequence[Inspected]
+    ) -> tuple[list[FileOutcome], list[Finding], dict[str, int]]:
+        """Stage every usable file.
+
+        Returns:
+            Outcomes and findings of all files, and the rows that each table can load.
+        """
+        resources = [item for item in inspected if item.listed.is_resource and item.text]
+        numbered = [(item, _resource_file(item, n)) for n, item in enumerate(resources, start=1)]
+        done = [self._rows(item) for item in inspected if item not in resources]
+        staged = [file for file in done if isinstance(file, StagedFile)]
+        groups = self._map([file for _, file in numbered])
+        tables = [*(file.table for file in staged), *(t for g in groups.values() for t in g)]
+        loadable = self._judge(tables, groups)
+        settled = [
+            *((item.outcome, list(item.findings)) for item in done if isinstance(item, Inspected)),
+            *(self._settle(file, loadable[file.table.name], loadable) for file in staged),
+            *(
+                self._settle_resources(item, f, groups[f.resource], loadable)
+                for item, f in numbered
+            ),
+        ]
+        findings = [item for _, found in settled for item in found]
+        self._refuse_nobody(inspected, loadable, findings)
+        outcomes = [outcome for outcome, _ in settled]
+        return outcomes, [*findings, *self._across(tables)], loadable
 
     def _rows(self, item: Inspected) -> StagedFile | Inspected:
         if item.binding is None:
@@ -187,28 +209,54 @@ class _Stage:
         except FileRefusedError as refused:
             return replace(item, findings=(*item.findings, *refused.findings))
 
-    def _judge(self, staged: Sequence[StagedFile]) -> None:
-        models = [(file, file.model) for file in staged if file.model]
-        for file, model in models:
-            find_repeats(self.con, model, file.columns)
-        if models:
-            self._collect_persons(any(model.name == "person" for _, model in models))
-        for file, model in models:
-            if model.name != "person" and "person_id" in file.columns:
-                find_orphans(self.con, model)
-        loaded = _loaded(staged)
-        known = self._collect_versions(loaded)
-        judge_device_rows(self.con, loaded, versions_known=known)
-        for file in staged:
-            create_views(self.con, file)
+    def _map(self, files: Sequence[ResourceFile]) -> dict[str, tuple[StagedTable, ...]]:
+        """Stage the tables that resources fill; return those of each type."""
+        if files:
+            read_resources(self.con, self.work, self.manifest, files)
+        return {
+            resource: tuple(
+                self._mapped(table, TABLES_OF[resource]) for table in TABLES_OF[resource]
+            )
+            for resource in dict.fromkeys(file.resource for file in files)
+        }
 
-    def _collect_persons(self, delivered: bool) -> None:
+    def _mapped(self, name: str, siblings: tuple[str, ...]) -> StagedTable:
+        model, out = omop_tables()[name], self.work / f"{name}.parquet"
+        columns = type_mapped(self.con, model, self._instants, out)
+        table = StagedTable(name, model, columns, siblings)
+        create_staged(self.con, table, out)
+        note_faults(self.con, table)
+        return table
+
+    @property
+    def _instants(self) -> Reading:
+        """How FHIR writes its values."""
+        return Reading("%Y-%m-%d", self.manifest.timezone, check_control=True, instants=True)
+
+    def _judge(
+        self, tables: Sequence[StagedTable], groups: dict[str, tuple[StagedTable, ...]]
+    ) -> dict[str, int]:
+        """Find the rows that do not go with others; return how many of each table can be loaded."""
+        modelled = [table for table in tables if table.model]
+        for resource, of_resource in groups.items():
+            find_repeated_resources(self.con, resource, of_resource)
+        for table in modelled:
+            find_repeats(self.con, table)
+        if modelled:
+            self._collect_persons(next((t for t in modelled if t.name == "person"), None))
+        for table in modelled:
+            if table.name != "person" and "person_id" in table.columns:
+                find_orphans(self.con, table)
+        by_name = {table.name: table for table in modelled}
+        judge_device_rows(self.con, by_name, versions_known=self._collect_versions(by_name))
+        return {table.name: create_views(self.con, table) for table in tables}
+
+    def _collect_persons(self, delivered: StagedTable | None) -> None:
         """Fill delivery.person: who is there once this delivery is in force."""
         if delivered:
             self.con.execute(
-                "insert into delivery.person select person_id from staged.person anti join "
-                "(from delivery.verdict where table_name = 'person') as v on v.row = _row "
-                "where _fault is null"
+                f"insert into delivery.person select person_id from staged.person "
+                f"anti join {delivered.verdicts} as v on v.row = _row where _fault is null"
             )
         if delivered and self.manifest.kind == "full":
             return
@@ -218,13 +266,13 @@ class _Stage:
                 self.con.execute("insert into delivery.person select person_id from in_force")
                 self.con.unregister("in_force")
 
-    def _collect_versions(self, loaded: Loaded) -> bool:
+    def _collect_versions(self, tables: Mapping[str, StagedTable]) -> bool:
         """Fill delivery.device_version where rows name a version; tell whether any is known."""
-        if not set(VERSIONED) & set(loaded):
+        if not set(VERSIONED) & set(tables):
             return False
-        delivered = "device_version" in loaded
+        delivered = tables.get("device_version")
         if delivered:
-            collect_versions(self.con)
+            collect_versions(self.con, delivered)
         if delivered and self.manifest.kind == "full":
             return True
         with lake_if_any(self.home, self.site) as lake:
@@ -232,33 +280,63 @@ class _Stage:
                 self.con.register("in_force", versions_in_force(lake, self.manifest))
                 self.con.execute("insert into delivery.device_version from in_force")
                 self.con.unregister("in_force")
-        return delivered or bool(single(self.con, "select count(*) from delivery.device_version"))
+        known = single(self.con, "select count(*) from delivery.device_version")
+        return bool(delivered or known)
 
-    def _settle(self, file: StagedFile, loaded: Loaded) -> tuple[FileOutcome, list[Finding]]:
-        outcome, bad = settle(self.con, file)
-        width = len(file.binding.header)
+    def _settle(
+        self, file: StagedFile, loadable: int, tables: Collection[str]
+    ) -> tuple[FileOutcome, list[Finding]]:
+        outcome, bad = settle(self.con, file, loadable)
+        models = [file.model] if file.model else []
         findings = [
             *file.item.findings,
             *warning_findings(file.file, warnings_of(self.con, file)),
-            *device_remarks(self.con, file.table, file.file, loaded),
-            *row_findings(file.file, bad, file.model, file.reading, width),
+            *device_remarks(self.con, file.table.name, file.file, tables),
+            *row_findings(
+                file.file, bad, expected_values(models, file.reading), len(file.binding.header)
+            ),
         ]
         return replace(outcome, codes=codes_of(findings)), findings
 
-    def _refuse_nobody(self, outcome: FileOutcome, found: Sequence[Finding]) -> None:
-        """A full delivery without one sound person must not replace those in force."""
-        full_omop = self.manifest.kind == "full" and self.manifest.format == "omop"
-        if full_omop and outcome.table == "person" and not outcome.rows_loaded:
-            detail = "holds no row that can be loaded"
-            nobody = finding("E_NO_ROWS", outcome.file, table="person", detail=detail)
-            raise DeliveryRefusedError(nobody, *found)
+    def _settle_resources(
+        self,
+        item: Inspected,
+        file: ResourceFile,
+        tables: Sequence[StagedTable],
+        all_tables: Collection[str],
+    ) -> tuple[FileOutcome, list[Finding]]:
+        outcome, bad = settle_resources(self.con, item, file, tables)
+        models = [table.model for table in tables if table.model]
+        name = item.listed.name
+        findings = [
+            *item.findings,
+            *warning_findings(name, warnings_of_resources(self.con, file, tables)),
+            *(
+                remark
+                for table in tables
+                for remark in device_remarks(self.con, table.name, name, all_tables)
+            ),
+            *row_findings(name, bad, expected_values(models, self._instants)),
+        ]
+        return replace(outcome, codes=codes_of(findings)), findings
 
-    def _across(self, staged: Sequence[StagedFile]) -> Iterator[Finding]:
+    def _refuse_nobody(
+        self, inspected: Sequence[Inspected], loadable: dict[str, int], found: Sequence[Finding]
+    ) -> None:
+        """A full delivery without one sound person must not replace those in force."""
+        files = [item.listed.name for item in inspected if "person" in item.listed.fills]
+        clinical = self.manifest.format in CLINICAL_FORMATS
+        if clinical and self.manifest.kind == "full" and loadable.get("person") == 0:
+            detail = "holds no row that can be loaded"
+            nobody = finding("E_NO_ROWS", files[0], table="person", detail=detail)
+            raise DeliveryRefusedError(nobody, *(item for item in found if item.file in files))
+
+    def _across(self, tables: Sequence[StagedTable]) -> Iterator[Finding]:
         """What shows only when the tables are seen together."""
-        tables = {file.table for file in staged if file.model}
+        names = {table.name for table in tables if table.model}
         sent = {entry.table for entry in self.manifest.files}
-        observed = "observation_period" in tables
-        if self.manifest.kind != "full" or "person" not in tables:
+        observed = "observation_period" in names
+        if self.manifest.kind != "full" or "person" not in names:
             return
         if "observation_period" in sent and not observed:
             return
@@ -268,14 +346,13 @@ class _Stage:
             yield finding("W_NO_OBS_PERIOD", count=f"{count:,}")
 
 
-def _loaded(staged: Sequence[StagedFile]) -> Loaded:
-    return {file.table: file.columns for file in staged if file.model}
+def _resource_file(item: Inspected, number: int) -> ResourceFile:
+    assert item.text is not None  # noqa: S101 - resources are text
+    return ResourceFile(number, item.text, str(item.listed.table))
 
 
 def _refuse_form(manifest: Manifest, files: Sequence[Listed]) -> None:
     """Refuse what this version does not read."""
-    if manifest.format == "fhir":
-        raise _unread("format: fhir is not yet read by this version")
     if manifest.format == "table":
         if manifest.kind != "full":
             raise _unread("kind: a registry table is delivered in full only")

@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,13 @@ from tasks.core.omop import Column, Table
 from tasks.ingest.bind import Binding
 from tasks.ingest.cast import Reading, expected_of
 from tasks.ingest.inspection import Inspected
-from tasks.ingest.lines import BadRow, bad_rows_of_parquet, bad_rows_of_text
+from tasks.ingest.lines import (
+    BadRow,
+    BadRows,
+    bad_rows_of_parquet,
+    bad_rows_of_text,
+    quarantine_lines,
+)
 from tasks.ingest.model import DeliveryRefusedError, FileOutcome, FileRefusedError
 from tasks.ingest.parse import (
     Parsed,
@@ -22,8 +29,10 @@ from tasks.ingest.parse import (
     select_typed,
     select_verbatim,
     stage_csv,
+    stage_ndjson,
     stage_parquet,
 )
+from tasks.ingest.row_rules import StagedTable
 from tasks.ingest.rules import finding
 
 Connection = duckdb.DuckDBPyConnection
@@ -60,19 +69,14 @@ class StagedFile:
     parsed: Parsed
 
     @property
-    def table(self) -> str:
-        """Name of its table in the stage."""
-        return str(self.item.listed.table)
-
-    @property
     def file(self) -> str:
         """Name of the delivered file."""
         return self.item.listed.name
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns that were delivered."""
-        return tuple(self.binding.fields)
+    def table(self) -> StagedTable:
+        """Its table in the stage."""
+        return StagedTable(str(self.item.listed.table), self.model, tuple(self.binding.fields))
 
 
 def prepare(con: Connection) -> None:
@@ -91,62 +95,79 @@ def stage_rows(
     """
     assert item.binding is not None  # noqa: S101 - only usable files come here
     out = work / f"{item.listed.table}.parquet"
+    broken = item.listed.is_ndjson
     if model:
-        select = select_typed(model, item.binding, reading, item.physical)
+        select = select_typed(model, item.binding, reading, item.physical, broken=broken)
     else:
-        select = select_verbatim(item.binding, item.physical)
+        select = select_verbatim(item.binding, item.physical, broken=broken)
     parsed = _parse(con, item, item.binding, select, out)
     if parsed.staged + parsed.misshapen != item.rows:
         raise FileRefusedError(finding("E_QUOTE", item.listed.name))
     staged = StagedFile(item, item.binding, model, reading, parsed)
-    _create_staged_view(con, staged, out)
+    create_staged(con, staged.table, out)
     _refuse_uniform_fault(con, staged)
     return staged
 
 
-def create_views(con: Connection, staged: StagedFile) -> None:
-    """Make delivered.<table> and loadable.<table> of a table whose verdicts are final."""
-    table, columns = identifier(staged.table), ", ".join(map(identifier, _columns(staged)))
-    verdict = f"(from delivery.verdict where table_name = {quoted(staged.table)})"
-    judged = single(con, f"select count(*) from {verdict}")
+def create_staged(con: Connection, table: StagedTable, out: Path) -> None:
+    """Make staged.<table> of its typed rows; columns of the model that it lacks are empty."""
+    columns: Sequence[Column] = table.model.columns if table.model else ()
+    absent = [f"null::{c.type} as {c.name}" for c in columns if c.name not in table.columns]
+    names = ", ".join([*map(identifier, table.columns), *absent])
+    con.execute(
+        f"create view staged.{identifier(table.name)} as "
+        f"select {names}, _row, _fault, _warned from {parquet_source(out)}"
+    )
+
+
+def create_views(con: Connection, table: StagedTable) -> int:
+    """Make delivered.<table> and loadable.<table> of a table whose verdicts are final.
+
+    Returns:
+        How many of its rows can be loaded.
+    """
+    name = identifier(table.name)
+    columns = ", ".join(map(identifier, table.model.names if table.model else table.columns))
     code, join = "split_part(_fault, '/', 1)", ""
-    if judged:
+    if single(con, f"select count(*) from {table.verdicts}"):
         code = f"coalesce({code}, verdict.code)"
-        join = f"left join {verdict} as verdict on verdict.row = _row"
+        join = f"left join {table.verdicts} as verdict on verdict.row = _row"
     con.execute(
-        f"create view delivered.{table} as "
-        f"select {columns}, _row, {code} as _code from staged.{table} {join}"
+        f"create view delivered.{name} as "
+        f"select {columns}, _row, {code} as _code from staged.{name} {join}"
     )
     con.execute(
-        f"create view loadable.{table} as "
-        f"select {columns} from delivered.{table} where _code is null"
+        f"create view loadable.{name} as select {columns} from delivered.{name} where _code is null"
     )
+    return int(str(single(con, f"select count(*) from loadable.{name}")))
 
 
-def settle(con: Connection, staged: StagedFile) -> tuple[FileOutcome, list[BadRow]]:
+def settle(con: Connection, staged: StagedFile, loadable: int) -> tuple[FileOutcome, BadRows]:
     """Find the bad rows of a file again, write its balance, and return both.
 
     Raises:
         DeliveryRefusedError: The second reading finds other rows than the first.
     """
-    faults = _faults(con, staged)
-    bad = _bad_rows(con, staged, faults)
-    duplicates = sum(code == "W_DUPLICATE_ROW" for code, _ in faults.values())
-    quarantined = staged.parsed.misshapen + len(faults) - duplicates
-    loadable = int(str(single(con, f"select count(*) from loadable.{identifier(staged.table)}")))
+    bad = _bad_lines(con, staged) if staged.item.listed.is_ndjson else _bad_rows(con, staged)
     rows_in = staged.item.rows
-    if len(bad) != quarantined + duplicates or rows_in != loadable + len(bad):
+    if rows_in != loadable + bad.total:
         raise DeliveryRefusedError(finding("E_QUOTE", staged.file))
-    _write_bad(con, staged.file, bad)
+    return balanced(con, staged.item, staged.table.name, bad), bad
+
+
+def balanced(con: Connection, item: Inspected, table: str, bad: BadRows) -> FileOutcome:
+    """Write the balance of a file that is loaded, and return it."""
+    listed, rows_in = item.listed, item.rows
+    duplicates = bad.counts.get("W_DUPLICATE_ROW", 0)
+    quarantined = bad.total - duplicates
+    loaded = rows_in - bad.total
     share = quarantined / rows_in if rows_in else 0.0
     con.execute(
         "insert into delivery.file_balance values (?, ?, ?, ?, ?, ?, ?)",
-        [staged.table, staged.file, rows_in, loadable, quarantined, duplicates, share],
+        [table, listed.name, rows_in, loaded, quarantined, duplicates, share],
     )
-    outcome = FileOutcome(
-        staged.file, staged.table, "loaded", rows_in, loadable, quarantined, duplicates, ()
-    )
-    return outcome, bad
+    counts = (rows_in, loaded, quarantined, duplicates)
+    return FileOutcome(listed.name, listed.table, "loaded", *counts, ())
 
 
 def warnings_of(con: Connection, staged: StagedFile) -> list[tuple[str, int]]:
@@ -154,7 +175,8 @@ def warnings_of(con: Connection, staged: StagedFile) -> list[tuple[str, int]]:
     return con.execute(f"""
         select note, count(*) from (
             select unnest(string_split(_warned, ' ')) as note
-            from staged.{identifier(staged.table)} where _fault is null and _warned is not null
+            from staged.{identifier(staged.table.name)}
+            where _fault is null and _warned is not null
         ) group by note order by note
     """).fetchall()
 
@@ -169,22 +191,9 @@ def _parse(con: Connection, item: Inspected, binding: Binding, select: str, out:
             raise DeliveryRefusedError(
                 finding("E_MAGIC", name, expected="Parquet", found=found)
             ) from None
+    if item.listed.is_ndjson:
+        return stage_ndjson(con, item.text, binding, select, out)
     return stage_csv(con, item.text, item.skip_lines, binding, select, out)
-
-
-def _columns(staged: StagedFile) -> tuple[str, ...]:
-    return staged.model.names if staged.model else staged.columns
-
-
-def _create_staged_view(con: Connection, staged: StagedFile, out: Path) -> None:
-    columns: Sequence[Column] = staged.model.columns if staged.model else ()
-    absent = [f"null::{c.type} as {c.name}" for c in columns if c.name not in staged.columns]
-    delivered = [identifier(name) for name in staged.columns]
-    names = ", ".join([*delivered, *absent])
-    con.execute(
-        f"create view staged.{identifier(staged.table)} as "
-        f"select {names}, _row, _fault, _warned from {parquet_source(out)}"
-    )
 
 
 def _refuse_uniform_fault(con: Connection, staged: StagedFile) -> None:
@@ -192,7 +201,7 @@ def _refuse_uniform_fault(con: Connection, staged: StagedFile) -> None:
     if staged.model is None or staged.parsed.staged < _MIN_ROWS_OF_ANOTHER_FORM:
         return
     found = con.execute(
-        f"select any_value(_fault) from staged.{staged.table} "
+        f"select any_value(_fault) from staged.{staged.table.name} "
         "having count(distinct coalesce(_fault, '')) = 1"
     ).fetchone()
     code, _, name = str(found[0] if found else "").partition("/")
@@ -204,33 +213,47 @@ def _refuse_uniform_fault(con: Connection, staged: StagedFile) -> None:
         raise DeliveryRefusedError(finding("E_SCHEMA_DRIFT", staged.file, column=name))
 
 
-def _faults(con: Connection, staged: StagedFile) -> dict[int, tuple[str, str | None]]:
-    """Return code and column of every staged row that is not loadable."""
-    rows = con.execute(
-        f"""
-        select _row, split_part(_fault, '/', 1), nullif(split_part(_fault, '/', 2), '')
-        from staged.{identifier(staged.table)} where _fault is not null
+def _faults(staged: StagedFile) -> str:
+    """SQL of the place, code and column of every staged row that is not loadable."""
+    return f"""
+        select _row, split_part(_fault, '/', 1) as code,
+            nullif(split_part(_fault, '/', 2), '') as column_name
+        from staged.{identifier(staged.table.name)} where _fault is not null
         union all
-        select row, code, column_name from delivery.verdict where table_name = $table
-        """,
-        {"table": staged.table},
-    ).fetchall()
-    return {row: (code, column) for row, code, column in rows}
+        select row, code, column_name from delivery.verdict
+        where table_name = {quoted(staged.table.name)}
+    """
 
 
-def _bad_rows(
-    con: Connection, staged: StagedFile, faults: dict[int, tuple[str, str | None]]
-) -> list[BadRow]:
+def _bad_lines(con: Connection, staged: StagedFile) -> BadRows:
+    assert staged.item.text is not None  # noqa: S101 - NDJSON is text
+    con.execute(
+        f"create or replace temp table fault as select _row as line, * from ({_faults(staged)})"
+    )
+    return quarantine_lines(con, staged.item.text)
+
+
+def _bad_rows(con: Connection, staged: StagedFile) -> BadRows:
+    """Find rows of a CSV or Parquet file again and list them.
+
+    Raises:
+        DeliveryRefusedError: The second reading finds other rows than the first.
+    """
+    found = con.execute(_faults(staged)).fetchall()
+    faults = {row: (code, column) for row, code, column in found}
     if not faults and not staged.parsed.misshapen:
-        return []
+        return BadRows()
     if staged.item.text is None:
-        return list(bad_rows_of_parquet(con, staged.item.listed.path, faults))
-    return list(bad_rows_of_text(staged.item.text, len(staged.binding.header), faults))
+        bad = list(bad_rows_of_parquet(con, staged.item.listed.path, faults))
+    else:
+        bad = list(bad_rows_of_text(staged.item.text, len(staged.binding.header), faults))
+    if len(bad) != len(faults) + staged.parsed.misshapen:
+        raise DeliveryRefusedError(finding("E_QUOTE", staged.file))
+    _write_bad(con, staged.file, bad)
+    return BadRows(Counter(row.code for row in bad), tuple(bad))
 
 
 def _write_bad(con: Connection, file: str, bad: list[BadRow]) -> None:
-    if not bad:
-        return
     rows = pa.table(
         {
             "file": [file] * len(bad),

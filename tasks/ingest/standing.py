@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from tasks.core.fhir import CLINICAL_FORMATS, names_filling
 from tasks.core.lake import COMMITTED, Connection, open_lake
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
@@ -92,10 +93,10 @@ _NEWER = """
     select delivery.delivery_id, delivery.data_cutoff
     from lake.meta.delivery as delivery
     join lake.meta.ledger as ledger using (site_id, delivery_id)
-    where site_id = $site_id and (format = 'table') = $registry and data_cutoff > $data_cutoff
+    where site_id = $site_id and list_contains($formats, format) and data_cutoff > $data_cutoff
         and list_contains($committed, delivery.status) and ledger.status = 'loaded'
         and (list_contains($tables, ledger.table_name)
-            or (not $registry and delivery.controller is not distinct from $controller))
+            or (format <> 'table' and delivery.controller is not distinct from $controller))
     order by data_cutoff desc, delivery.snapshot_id desc limit 1
 """
 
@@ -105,13 +106,14 @@ def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
 
     That is what its controller sent before, and any earlier state of the tables that it brings.
     """
+    clinical = manifest.format in CLINICAL_FORMATS
     params = {
         "site_id": manifest.site_id,
-        "registry": manifest.format == "table",
+        "formats": list(CLINICAL_FORMATS) if clinical else [manifest.format],
         "controller": manifest.controller,
         "data_cutoff": manifest.data_cutoff,
         "committed": list(COMMITTED),
-        "tables": sorted(tables_of(manifest)),
+        "tables": sorted(names_filling(tables_of(manifest))),
     }
     newer = con.execute(_NEWER, params).fetchone()
     if newer is None:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.core.fhir import TABLES_OF
 from tasks.core.omop import omop_tables
 from tasks.ingest.archive import archive_findings, is_archive
 from tasks.ingest.manifest import MANIFEST, FileEntry, Manifest
@@ -15,7 +17,13 @@ from tasks.ingest.model import DeliveryRefusedError, Finding
 from tasks.ingest.reading import open_regular
 from tasks.ingest.rules import finding, shown
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
+FORMS = {
+    ".csv": "text",
+    ".csv.gz": "gzip",
+    ".parquet": "Parquet",
+    ".ndjson": "text",
+    ".ndjson.gz": "gzip",
+}
 _MAGIC = (
     (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "zip"),
@@ -31,33 +39,50 @@ _NEVER = (
     (0, b"\x80\x04\x95", "a pickle"),
     (0, b"\x80\x05\x95", "a pickle"),
 )
+_TYPE = re.compile(r"([A-Z][a-z]+)+")
 _XML_LIMIT = 1 << 20
 _UNSAFE = frozenset("/\\:*?[")  # paths, and what DuckDB reads as a pattern
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file of the delivery that the manifest lists, with the table it holds (None: no table)."""
+    """A file of the delivery that the manifest lists.
+
+    `table` is what it holds: a table, or the type of its FHIR resources; None: neither.
+    """
 
     path: Path
     entry: FileEntry
     table: str | None
+    is_resource: bool = False
 
     @property
     def name(self) -> str:
         """Its name in the delivery."""
         return self.entry.name
 
+    @property
+    def is_ndjson(self) -> bool:
+        """Whether it is one JSON object a line."""
+        return _is_ndjson(self.name)
+
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """Tables that its rows go into."""
+        if self.is_resource:
+            return TABLES_OF.get(str(self.table), ())
+        return (self.table,) if self.table else ()
+
 
 def listed_files(folder: Path, manifest: Manifest) -> tuple[Listed, ...]:
-    """Return the listed files, sorted by name, each with its table."""
+    """Return the listed files, sorted by name, each with its table or resource type."""
     entries = sorted(manifest.files, key=lambda entry: entry.name)
-    return tuple(Listed(folder / entry.name, entry, _table_of(entry)) for entry in entries)
+    return tuple(_listed(folder, manifest, entry) for entry in entries)
 
 
 def tables_of(manifest: Manifest) -> frozenset[str]:
-    """Return the tables of the listed files."""
-    return frozenset(table for entry in manifest.files if (table := _table_of(entry)))
+    """Return the tables that the listed files fill."""
+    return frozenset(table for file in listed_files(Path(), manifest) for table in file.fills)
 
 
 def content_sha256(manifest: Manifest) -> str:
@@ -90,6 +115,21 @@ def check_delivery(folder: Path, manifest: Manifest) -> list[Finding]:
     return findings
 
 
+def _listed(folder: Path, manifest: Manifest, entry: FileEntry) -> Listed:
+    """Bulk export writes the type of the resources first into the name of an NDJSON file."""
+    path, table, kind = folder / entry.name, _table_of(entry), entry.name.split(".")[0]
+    if manifest.format != "fhir" or table is None or not _is_ndjson(entry.name):
+        return Listed(path, entry, table)
+    is_other_type = entry.table is None and _TYPE.fullmatch(kind)  # Consent, Location, Specimen
+    if kind in TABLES_OF or is_other_type or table not in omop_tables():
+        return Listed(path, entry, kind, is_resource=True)
+    return Listed(path, entry, table)
+
+
+def _is_ndjson(name: str) -> bool:
+    return name.lower().endswith((".ndjson", ".ndjson.gz"))
+
+
 def _table_of(entry: FileEntry) -> str | None:
     if "table" in entry.model_fields_set:
         return entry.table.lower() if entry.table else None
@@ -98,7 +138,7 @@ def _table_of(entry: FileEntry) -> str | None:
 
 def _stem(name: str) -> str | None:
     """Return the table that a file name speaks of, if any."""
-    for suffix in SUFFIXES:
+    for suffix in FORMS:
         if name.lower().endswith(suffix):
             return name.lower().removesuffix(suffix)
     return None
@@ -133,16 +173,18 @@ def _kind(mode: int) -> str:
 
 
 def _tables(listed: tuple[Listed, ...]) -> Iterator[Finding]:
-    files_of: dict[str, list[str]] = defaultdict(list)
+    """Tables that more than one file would fill; resources of one type may lie in several."""
+    files_of: dict[str, list[Listed]] = defaultdict(list)
     for file in listed:
         stem = _stem(file.name)
-        table = file.table or (stem if stem in omop_tables() else None)
-        if table:
-            files_of[table].append(file.name)
-    for table, names in sorted(files_of.items()):
-        if len(names) > 1:
-            together = ", ".join(shown(name) for name in names)
-            yield finding("E_TABLE_AMBIGUOUS", names[0], table=shown(table), names=together)
+        unnamed = (stem,) if file.table is None and stem in omop_tables() else ()
+        for table in file.fills or unnamed:
+            files_of[table].append(file)
+    for table, files in sorted(files_of.items()):
+        if len(files) > 1 and not all(file.is_resource for file in files):
+            together = ", ".join(shown(file.name) for file in files)
+            name = files[0].name
+            yield finding("E_TABLE_AMBIGUOUS", name, table=shown(table), names=together)
 
 
 def _first_fault(file: Listed) -> list[Finding]:
@@ -170,7 +212,8 @@ def _checksum(file: Listed) -> list[Finding]:
     same_size = file.entry.bytes is None or file.entry.bytes == size
     if digest != file.entry.sha256.lower() or not same_size:
         return [finding("E_CHECKSUM", file.name)]
-    return [] if size or file.table is None else [finding("E_EMPTY", file.name)]
+    may_be_empty = file.table is None or file.is_ndjson  # NDJSON has no header
+    return [] if size or may_be_empty else [finding("E_EMPTY", file.name)]
 
 
 def _form(file: Listed) -> list[Finding]:
@@ -188,17 +231,14 @@ def _form(file: Listed) -> list[Finding]:
 def _table_form(file: Listed, start: bytes) -> list[Finding]:
     name = file.name.lower()
     found = next((kind for mark, kind in _MAGIC if start.startswith(mark)), "text")
-    expected = next((k for s, k in zip(SUFFIXES, _FORMS, strict=True) if name.endswith(s)), None)
+    expected = next((form for suffix, form in FORMS.items() if name.endswith(suffix)), None)
     if expected is None:
-        return [finding("E_FILE_TYPE", file.name, found="neither CSV, CSV.gz nor Parquet by name")]
+        return [finding("E_FILE_TYPE", file.name, found="neither CSV, NDJSON nor Parquet by name")]
     if expected == found:
         return []
     if expected == "gzip":
         return [finding("E_NOT_GZIP", file.name)]
     return [finding("E_MAGIC", file.name, expected=expected, found=found)]
-
-
-_FORMS = ("text", "gzip", "Parquet")
 
 
 def _attachment_form(file: Listed) -> list[Finding]:

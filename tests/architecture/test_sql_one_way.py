@@ -7,6 +7,7 @@ import pytest
 from tasks.core.duck import duck
 from tasks.core.paths import SQL_DIR
 from tasks.core.sql import LAYERS
+from tasks.ingest.fhir import create_macros
 
 FILES = sorted(SQL_DIR.rglob("*.sql"))
 
@@ -27,8 +28,9 @@ def test_there_are_queries():
 def test_reads_only_what_it_declares_and_never_to_the_right(path):
     text, schema = path.read_text(), path.parent.name
     with duck() as con:
+        create_macros(con)
         names = con.get_table_names(re.sub(r"\$\w+", "null", text), qualified=True)
-    reads = {name.split(" AS ")[0] for name in names}
+    reads = {name.split(" AS ")[0].replace('"', "") for name in names}
 
     assert reads == declared("Reads", text)
     to_the_right = [t for t in reads if LAYERS.index(t.split(".")[0]) > LAYERS.index(schema)]

@@ -63,7 +63,7 @@ MANIFESTS = {
     "half a date format": (edit(date_format="%Y-%m"), "E_MANIFEST_PARSE"),
     "site outside": (edit(site_id="../../x"), "E_ID_FORMAT"),
     "delivery with a line end": (edit(delivery_id="D-1\n"), "E_ID_FORMAT"),
-    "format of later": (edit(format="fhir"), "E_MANIFEST_PARSE"),
+    "format of later": (edit(format="hl7v2"), "E_MANIFEST_PARSE"),
 }
 
 

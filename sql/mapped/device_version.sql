@@ -1,0 +1,26 @@
+-- mapped.device_version
+-- Grain:   one row per Device.
+-- Kind:    view
+-- Reads:   fhir.device
+-- Notes:   of a unique device identifier only the part that names the model (DI) is read.
+with
+
+mapped as (
+
+    select
+        fhir_di(device.udiCarrier) as udi_di,
+        list_filter(device.version, lambda v: v.type.text = 'model')[1].value as model_version,
+        list_filter(device.version, lambda v: v.type.text = 'software')[1].value
+            as software_version,
+        fhir_extension(device.extension, 'threshold') as threshold,
+        fhir_extension(device.extension, 'operating-point') as operating_point,
+        fhir_extension(device.extension, 'valid-from') as valid_from,
+        fhir_extension(device.extension, 'valid-to') as valid_to,
+        fhir_extension(device.extension, 'change-plan-reference') as change_plan_reference,
+        device._row,
+
+    from fhir.device
+
+)
+
+select * from mapped
