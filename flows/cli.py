@@ -72,18 +72,25 @@ def _fail(messages: tuple[Message, ...], code: int, told: bool = True) -> NoRetu
 
 
 @app.command()
-def demo(home: HomeOption = None) -> None:
-    """Run the demonstration: OHDSI's GiBleed data, from delivery to published report."""
+def demo(
+    home: HomeOption = None,
+    study: Annotated[
+        list[str] | None, typer.Option(help="Only the demonstration of this study.")
+    ] = None,
+) -> None:
+    """Run the demonstrations, from delivery to report: OHDSI's GiBleed, a simulated consortium."""
     from flows.orders.demo import demo as run_demo
 
     started, place = time.monotonic(), home_from(home)
     with progress("demonstration"):
-        outcome = run_demo(place)
-    if outcome.delivery:
-        show_delivery(outcome.delivery)
-        out.print(f"Note: {outcome.note}")
-    else:
-        out.print("The demo delivery is in the lake already.")
+        outcome = run_demo(place, study or ())
+    for taken in outcome.taken:
+        for delivery in taken.deliveries:
+            show_delivery(delivery)
+        if taken.deliveries:
+            out.print(f"Note: {taken.note}", markup=False)
+        else:
+            out.print("The deliveries of this demonstration are in the lake already.")
     for run in outcome.runs:
         show_run(run)
     out.print(f"Done in {time.monotonic() - started:.1f} seconds. Home: {place.root}")

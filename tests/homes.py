@@ -46,7 +46,7 @@ def made_once(folder):
     home, done = folder / "demo-home", folder / "demo-home.done"
     with FileLock(folder / "demo-home.lock"):
         if not done.exists():
-            ran = causeway("demo", home=home)
+            ran = causeway("demo", "--study", STUDY, home=home)
             assert ran.returncode == 0, ran.stderr
             done.write_text(ran.stdout)
     return Home(home)

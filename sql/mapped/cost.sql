@@ -2,6 +2,7 @@
 -- Grain:   one row per item of a Claim; a Claim without items has one row, which is not complete.
 -- Kind:    view
 -- Reads:   fhir.claim
+-- Notes:   a currency that is named is concept 0: its ISO code has no place in the table.
 with
 
 items as (
@@ -29,6 +30,8 @@ mapped as (
         fhir_id(fhir_reference(items.item.encounter[1])) as cost_event_id,
         'Visit' as cost_domain_id,
         32817 as cost_type_concept_id,
+        case when coalesce(items.item.net.currency, items.total.currency) is not null then 0 end
+            as currency_concept_id,
         coalesce(
             items.item.net.value,
             case when items.n_items = 1 then items.total.value end

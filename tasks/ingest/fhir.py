@@ -36,6 +36,7 @@ _TEXT = "VARCHAR"
 _REFERENCE = {"reference": _TEXT}
 _CONCEPT = {"coding": [{"system": _TEXT, "code": _TEXT}], "text": _TEXT}
 _QUANTITY = {"value": _TEXT, "unit": _TEXT, "system": _TEXT, "code": _TEXT}
+_MONEY = {"value": _TEXT, "currency": _TEXT}
 _PERIOD = {"start": _TEXT, "end": _TEXT}
 _SIMPLE = ("String", "Code", "Decimal", "Integer", "Boolean", "Date")
 _EXTENSION = [
@@ -121,13 +122,13 @@ SHAPES: dict[str, Shape] = {
     },
     "Claim": {
         "patient": _REFERENCE,
-        "total": {"value": _TEXT},
+        "total": _MONEY,
         "item": [
             {
                 "sequence": _TEXT,
                 "encounter": [_REFERENCE],
                 "productOrService": _CONCEPT,
-                "net": {"value": _TEXT},
+                "net": _MONEY,
                 "extension": _EXTENSION,
             }
         ],

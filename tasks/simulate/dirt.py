@@ -162,8 +162,7 @@ class Soiler:
             write(frame)
             return frame.height
         chosen = self._rows(frame.height, len(faults))
-        keyed = table if "line" not in frame.columns else ""
-        soiled, extra, notes = _soiled(frame, keyed, faults, chosen, delivery)
+        soiled, extra, notes = _soiled(frame, table, faults, chosen, delivery)
         name = RESOURCE_OF.get(table, table) if delivery.form == "fhir" else table
         first = delivery.rows(name) + _WHERE_LINES_START.get(_form(delivery), 1)
         write(soiled)
@@ -242,7 +241,7 @@ def _soiled(
 
 
 def _copy_notes(table: str, fault: Copy, rows: Ints, start: int) -> list[Note]:
-    key = omop_tables()[table].key[0] if table else None
+    key = omop_tables()[table].key[0]
     again = range(start, start + rows.size)
     if fault.code == "W_DUPLICATE_ROW":
         return [(place, key, fault.code, "deduplicated") for place in again]

@@ -194,8 +194,8 @@ class _Visits:
     def table(self, seen: Observed) -> pl.DataFrame:
         stay = np.minimum(seen.end_day[self.person] - self.day, _STAY_DAYS)
         end = self.day + np.where(self.kind == ADMISSION, stay, 0)
-        # A visit ends five hours after it began, or at noon of the last day of a stay.
-        last_second = np.where(end > self.day, 12 * 3600, self.second + 5 * 3600)
+        # A visit ends three hours after it began, or at noon of the last day of a stay.
+        last_second = np.where(end > self.day, 12 * 3600, self.second + 3 * 3600)
         code = np.where(self.kind == ADMISSION, "IMP", np.where(self.is_emergency, "EMER", "AMB"))
         concepts = np.array([_VISIT_CONCEPTS[c] for c in ("IMP", "EMER", "AMB")])
         concept = concepts[np.select([code == "IMP", code == "EMER"], [0, 1], 2)]

@@ -51,7 +51,7 @@ def test_the_demonstration_publishes_a_report_in_both_languages(demo_home):
 def test_a_second_demonstration_is_a_no_op(demo_home, tmp_path):
     home = copy_of(demo_home, tmp_path / "home", with_runs=True)
     before = {file: file.stat().st_mtime_ns for file in published(home).rglob("*")}
-    ran = causeway("demo", home=home.root)
+    ran = causeway("demo", "--study", STUDY, home=home.root)
     assert ran.returncode == 0
     assert "nothing to do" in ran.stdout
     assert {file: file.stat().st_mtime_ns for file in published(home).rglob("*")} == before
@@ -219,5 +219,5 @@ def test_an_unforeseen_error_shows_no_text_of_its_own(demo_home, tmp_path):
 def test_the_demonstration_runs_with_the_network_blocked(tmp_path):
     unshare = shutil.which("unshare")
     need("network", unshare and os.system("unshare -rn true 2>/dev/null") == 0, "no `unshare -n`")
-    ran = causeway("demo", home=tmp_path / "home", prefix=(unshare, "-rn"))
+    ran = causeway("demo", "--study", STUDY, home=tmp_path / "home", prefix=(unshare, "-rn"))
     assert ran.returncode == 0, ran.stderr

@@ -473,6 +473,7 @@ def test_claim(tmp_path):
         "cost_event_id": 10,
         "cost_domain_id": "Visit",
         "cost_type_concept_id": 32817,
+        "currency_concept_id": 0,
         "total_cost": 200.0,
         "paid_by_payer": 190.0,
         "paid_by_patient": 10.0,
@@ -853,8 +854,8 @@ AS_OMOP = {
         30,1,3004501,2024-02-01,32817,5.5,8840,2345-7,mg/dL
     """,
     "cost": """
-        cost_id,person_id,cost_event_id,cost_domain_id,cost_type_concept_id,total_cost,paid_by_payer,paid_by_patient,revenue_code_source_value
-        80,1,10,Visit,32817,100,90,10,EDI-1
+        cost_id,person_id,cost_event_id,cost_domain_id,cost_type_concept_id,currency_concept_id,total_cost,paid_by_payer,paid_by_patient,revenue_code_source_value
+        80,1,10,Visit,32817,0,100,90,10,EDI-1
     """,
     "device": """
         udi_di,device_name,manufacturer,approval_number,approval_date,intended_use,device_class
