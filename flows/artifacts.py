@@ -60,17 +60,25 @@ def show_run(outcome: RunOutcome, site: SiteSettings) -> None:
 
 
 def show_delivery(outcome: DeliveryOutcome, site: SiteSettings) -> None:
-    """Create the artifact of one delivery: the row balance, what was found, what to do.
+    """Create the artifact of one delivery: the row balance, what was found, what to do."""
+    name = f"{outcome.site_id}/{outcome.delivery_id}"
+    create_markdown_artifact(
+        delivery_page(outcome, site),
+        key=_key(f"delivery-{name}"),
+        description=f"{name}: {outcome.status.replace('_', ' ')}",
+    )
 
-    Of patient data, counts of few rows are withheld and findings are named without their counts:
-    artifacts leave the restricted store.
+
+def delivery_page(outcome: DeliveryOutcome, site: SiteSettings) -> str:
+    """Return what is shown of one delivery.
+
+    Of patient data, counts of few rows are withheld and findings are named without their counts
+    and lines: artifacts leave the restricted store.
     """
     k = site.disclosure_threshold if outcome.is_patient_data else None
     name = f"{outcome.site_id}/{outcome.delivery_id}"
     status = outcome.status.replace("_", " ")
-    findings = [
-        f"- **{m.code}** {_cell(m.message.removeprefix(m.code).strip())}" for m in outcome.messages
-    ]
+    findings = _findings(outcome, k)
     more = len(findings) - _MOST_FINDINGS
     lines = [
         f"# Delivery {name}: {status}",
@@ -81,11 +89,7 @@ def show_delivery(outcome: DeliveryOutcome, site: SiteSettings) -> None:
         f"… and {more} more: `causeway quarantine` lists every row." if more > 0 else "",
         _next_step(outcome),
     ]
-    create_markdown_artifact(
-        "\n\n".join(line for line in lines if line),
-        key=_key(f"delivery-{name}"),
-        description=f"{name}: {status}",
-    )
+    return "\n\n".join(line for line in lines if line)
 
 
 def show_refresh(outcome: RefreshOutcome, deliveries: Sequence[Mapping[str, object]]) -> None:
@@ -242,12 +246,15 @@ def _told(title: str, messages: Iterable[Message]) -> str:
 def _findings(outcome: DeliveryOutcome, k: int | None) -> list[str]:
     """One line a finding; without places and counts where few rows could show."""
     if k is None:
-        return [f"`{m.code}` {_cell(m.message)}" for m in outcome.messages]
-    places = {
-        (m.code, m.file or "", m.column or ""): f"`{m.code}` {_cell(m.file or '')} {m.column or ''}"
-        for m in outcome.messages
-    }
-    return [places[place].rstrip() for place in sorted(places)]
+        return [
+            f"- **{m.code}** {_cell(m.message.removeprefix(m.code).strip())}"
+            for m in outcome.messages
+        ]
+    places = {(m.code, m.file or "", m.column or "") for m in outcome.messages}
+    return [
+        f"- **{code}** {_cell(file)} {_cell(column)}".rstrip()
+        for code, file, column in sorted(places)
+    ]
 
 
 def _files_table(outcome: DeliveryOutcome, k: int | None) -> str:

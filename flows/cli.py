@@ -109,7 +109,10 @@ def ingest(
 
     place = home_from(home).prepare()
     outcomes, failures = [], []
-    for path in deliveries_among(paths):
+    deliveries = deliveries_among(paths)
+    for path in (path for path in paths if path not in deliveries):
+        err.print(f"{path} is no delivery: passed over", markup=False)
+    for path in deliveries:
         try:
             with progress(f"ingest {path.name}"):
                 outcomes.append((path, deliver(place, path)))

@@ -37,9 +37,6 @@ def deliveries_among(paths: Sequence[Path]) -> list[Path]:
         UsageError: Nothing is left.
     """
     left = [path for path in paths if not is_by_product(path)]
-    for path in paths:
-        if path not in left:
-            log.info("%s is no delivery: passed over", path.name)
     if not left:
         what = "is no delivery: the simulator wrote it beside the deliveries"
         raise UsageError(str(paths[0]), what, "name the folders of the deliveries.")

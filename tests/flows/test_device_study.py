@@ -69,13 +69,13 @@ def test_only_what_the_study_names_is_a_covariate(outcome):
             (
                 "AI result shown", "AI result not shown", "08800000000017", "1.0, 2.0",
                 "comparative effectiveness of an AI medical device", "2024-01-01",
-                "from day 0 to day 365", "none of these persons, hospitals or devices exists",
+                "from day 1 to day 365", "none of these persons, hospitals or devices exists",
             ),
             ("drug", "new user", "treatments", "before treatment", "celecoxib", " era ", "starting"),
         ),
         (
             "ko",
-            ("AI 결과 제시군", "인공지능 의료기기 비교효과", "사용목적", "0일부터 365일까지"),
+            ("AI 결과 제시군", "인공지능 의료기기 비교효과", "사용목적", "1일부터 365일까지"),
             ("약물", "투여", "신규 사용자", "에라", "치료"),
         ),
     ],
