@@ -1,6 +1,6 @@
 """The page of the documents that says what each simulated consortium plants, and what is true."""
 
-from tasks.simulate.estimands import ESTIMANDS, STRATEGY
+from tasks.simulate.estimands import ESTIMANDS, POPULATIONS, STRATEGY
 from tasks.simulate.scenario import Scenario, base_of, load_scenario, scenario_names
 
 _HEAD = """\
@@ -19,6 +19,9 @@ _TRUTH = """
 Values come from the potential outcomes of at least a million new persons of the same hospitals,
 managed under both strategies; `mcse` is the spread of 20 batches.
 
+| population | |
+|---|---|
+{populations}
 | estimand | sentence |
 |---|---|
 """
@@ -27,9 +30,9 @@ managed under both strategies; `mcse` is the spread of 20 batches.
 def scenario_page() -> str:
     """Return docs/scenarios.md."""
     parts = [_HEAD, *(_scenario(name) for name in scenario_names())]
-    parts.append(
-        _TRUTH.format(shown=STRATEGY["ai_shown"]["en"], not_shown=STRATEGY["ai_not_shown"]["en"])
-    )
+    populations = "".join(f"| `{name}` | {text['en']} |\n" for name, text in POPULATIONS.items())
+    shown, not_shown = STRATEGY["ai_shown"]["en"], STRATEGY["ai_not_shown"]["en"]
+    parts.append(_TRUTH.format(shown=shown, not_shown=not_shown, populations=populations))
     parts += [f"| `{name}` | {text['en']} |\n" for name, text in ESTIMANDS.items()]
     return "".join(parts)
 

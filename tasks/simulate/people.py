@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 
 CONSPICUITY = 0.8
 """How much a finding's visibility, which device and readers share, moves a latent score."""
-READER_SEPARATION, READER_CUT, READER_SPREAD = 1.30, 1.40, 0.3
+READER_SEPARATION, READER_CUT = 1.30, 1.40
 AID_UP, AID_DOWN = 1.5, -0.2
 """What a positive and a negative output of the device add to the reader's latent score."""
 _LOGIT_FLOOR = 1e-6
@@ -26,17 +26,20 @@ _LOGIT_FLOOR = 1e-6
 class People:
     """Persons of one chunk, one entry a person, shape (n,).
 
-    `severity` is a weighted sum of age and comorbidities, mean about 0 and SD about 1; assignment,
-    outcome and loss depend on it alone. `version` is the place in VERSIONS of the model in force
-    on the day of the image. `sees_unaided` and `sees_aided` say whether the first reader calls the
-    image positive without and with the device (without it where the device fails). `p_shown` is
-    the probability of the output being shown, of which `is_shown` is one draw.
+    `severity` is a weighted sum of age and comorbidities, mean about 0 and SD about 1. Within a
+    hospital and a day since go-live it is all that confounds: the logit of `p_shown` is linear in
+    it, and outcome and loss depend on it. `reader` is who reads the image first. `version` is the
+    place in VERSIONS of the model in force on the day of the image. `sees_unaided` and `sees_aided`
+    say whether the first reader calls the image positive without and with the device (without it
+    where the device fails). `p_shown` is the probability of the output being shown, of which
+    `is_shown` is one draw.
     """
 
     age_years: Ints
     is_female: Bools
     comorbid: Bools
     severity: Floats
+    reader: Ints
     has_disease: Bools
     image_day: Ints
     version: Ints
@@ -71,7 +74,8 @@ def draw_people(scenario: Scenario, hospital: Hospital, n: int, rng: np.random.G
     failed = rng.random(n) < hospital.failure_share * np.where(poor, 4.0, 1.0)
     score = _score(scenario, hospital, sick, day, version, conspicuity, rng)
     positive = score >= THRESHOLDS[version]
-    latent = reader_latent(sick, conspicuity, rng)
+    reader = rng.integers(0, len(hospital.reader_leanings), n)
+    latent = reader_latent(sick, conspicuity, rng) + np.array(hospital.reader_leanings)[reader]
     aid = np.where(failed, 0.0, np.where(positive, AID_UP, AID_DOWN))
     p_shown = probability_shown(scenario, hospital, day, severity)
     shown = rng.random(n) < p_shown
@@ -80,6 +84,7 @@ def draw_people(scenario: Scenario, hospital: Hospital, n: int, rng: np.random.G
         is_female=female,
         comorbid=comorbid,
         severity=severity,
+        reader=reader,
         has_disease=sick,
         image_day=day,
         version=version,
@@ -97,7 +102,7 @@ def draw_people(scenario: Scenario, hospital: Hospital, n: int, rng: np.random.G
 
 
 def severity_index(age_years: Ints, comorbid: Bools) -> Floats:
-    """Return the index on which everything that confounds depends."""
+    """Return the index through which age and comorbidities act on assignment, outcome and loss."""
     weights = np.array([item.weight for item in COMORBIDITIES])
     return np.asarray((0.45 * (age_years - 61) / 15 + comorbid @ weights - 0.85) / 0.85)
 
@@ -128,11 +133,21 @@ def probability_shown(
 
 
 def reader_latent(
-    sick: Bools, conspicuity: Floats, rng: np.random.Generator, spread: float = READER_SPREAD
+    sick: Bools,
+    conspicuity: Floats,
+    rng: np.random.Generator,
+    separation: Floats | float = READER_SEPARATION,
 ) -> Floats:
-    """Return how suspicious each image looks to a reader drawn for it (to one if spread is 0)."""
-    signal = np.where(sick, READER_SEPARATION + CONSPICUITY * conspicuity, 0.0)
-    return signal + spread * rng.normal(size=sick.size) + rng.normal(size=sick.size)
+    """Return how suspicious each image looks to a reader without a leaning.
+
+    Args:
+        sick: Whether the finding is there, shape (n,).
+        conspicuity: How visible it is, shape (n,).
+        rng: Of the reading.
+        separation: How far the reader tells sick from healthy, one for all or shape (n,).
+    """
+    signal = np.where(sick, separation + CONSPICUITY * conspicuity, 0.0)
+    return np.asarray(signal + rng.normal(size=sick.size))
 
 
 def reported(latent: Floats) -> Floats:

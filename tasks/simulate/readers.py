@@ -10,14 +10,15 @@ from tasks.simulate.people import (
     CONSPICUITY,
     READER_CUT,
     READER_SEPARATION,
-    READER_SPREAD,
     Floats,
     Ints,
 )
 from tasks.simulate.records import Observed, Tables
-from tasks.simulate.world import UDI_DI, VERSIONS
+from tasks.simulate.world import READER_SPREAD, UDI_DI, VERSIONS
 
 CASES, READERS = 120, 4
+SEPARATION_SD, AID_SD = 0.2, 0.3
+"""How readers differ in skill, and in how far they follow the device."""
 MODALITIES = ("unaided", "aided", "device_alone")
 
 
@@ -25,7 +26,8 @@ def reader_study(seen: Observed, rng: np.random.Generator) -> Tables:
     """Return readings and reference standard of a study on the first cases of a chunk.
 
     Half the cases have the disease where there are enough. Readers are correlated: they share how
-    conspicuous a case is and what the device says, and each has a leaning of their own.
+    conspicuous a case is and what the device says; each has a leaning, a skill and a trust in the
+    device of their own. Cases of this study have ids and a reference standard of their own.
     """
     people = seen.people
     usable = people.is_run & ~people.is_failed
@@ -42,11 +44,12 @@ def reader_study(seen: Observed, rng: np.random.Generator) -> Tables:
 def _latents(seen: Observed, cases: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Return latent scores without and with the device, shape (cases, readers)."""
     people = seen.people
-    signal = READER_SEPARATION + CONSPICUITY * people.conspicuity[cases]
-    signal = np.where(people.has_disease[cases], signal, 0.0)[:, None]
+    sick, shape = people.has_disease[cases][:, None], (cases.size, READERS)
+    separation = rng.normal(READER_SEPARATION, SEPARATION_SD, READERS)
+    aid_up = rng.normal(AID_UP, AID_SD, READERS)
     leaning = rng.normal(0, READER_SPREAD, READERS)
-    aid = np.where(people.is_positive[cases], AID_UP, AID_DOWN)[:, None]
-    shape = (cases.size, READERS)
+    signal = np.where(sick, separation + CONSPICUITY * people.conspicuity[cases][:, None], 0.0)
+    aid = np.where(people.is_positive[cases][:, None], aid_up, AID_DOWN)
     return (
         signal + leaning + rng.normal(size=shape),
         signal + leaning + aid + rng.normal(size=shape),
@@ -83,10 +86,11 @@ def _alone(seen: Observed, cases: Ints) -> pl.DataFrame:
 def _panel(seen: Observed, cases: Ints) -> pl.DataFrame:
     truth = np.where(seen.people.has_disease[cases], "positive", "negative")
     frame = _cases(seen, cases).with_columns(
+        study_id=pl.lit(None, pl.String),  # the panel's truth must not meet the image's own
         truth=pl.Series(truth),
         source=pl.lit("expert_panel"),
         verified=pl.lit(True),
-        reference_date=seen.days(cases, np.full(cases.size, 30)),
+        reference_date=seen.days(cases, np.zeros_like(cases)),
     )
     return frame.select(
         "case_id", "person_id", "study_id", "truth", "source", "verified", "reference_date"

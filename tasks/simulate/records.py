@@ -28,7 +28,14 @@ from tasks.simulate.codes import (
 from tasks.simulate.outcomes import DAYS_A_YEAR, NEVER, Fate
 from tasks.simulate.people import Bools, Ints, People
 from tasks.simulate.scenario import Scenario
-from tasks.simulate.world import DATA_CUTOFF, ENROLMENT_START, UDI_DI, VERSIONS, Hospital
+from tasks.simulate.world import (
+    DATA_CUTOFF,
+    ENROLMENT_START,
+    NEW_SCANNER,
+    UDI_DI,
+    VERSIONS,
+    Hospital,
+)
 
 Tables = dict[str, pl.DataFrame]
 
@@ -46,10 +53,9 @@ _SIGS = ("1일 3회 식후", "1일 2회 식후", "1일 1회 취침 전", "필요
 _SMOKING = ("비흡연", "과거흡연", "현재흡연")
 _STATUS = ("확진", "의증")
 _VISIT_CODES = ("AA157", "AA257", "AB400")
-_CONTROL_YEARLY, _CONTROL_LOG_HAZARD = 0.03, 0.5
-_EQ5D_SHARE, _EQ5D_DAYS = 0.3, (0, 90, 180, 365)
+_CONTROL_YEARLY, _CONTROL_LOG_HAZARDS = 0.03, (0.3, 0.7)
+_EQ5D_SHARE, _EQ5D_DAYS = 0.5, (0, 90, 180, 365)
 _PAID_BY_PATIENT = 0.3
-_READERS = 8
 _FIRST_OBSERVATION = 5_000_000_000
 """Observations and measurements share one id space, as FHIR's Observation does."""
 
@@ -72,7 +78,8 @@ class Observed:
     """One chunk of a hospital as its records will show it, one entry a person.
 
     `look_back_days` of observation lie before the image; `end_day` is the last day under
-    observation; `acquired_second` is the second of the day of the image.
+    observation; `acquired_second` is the second of the day of the image,
+    `read_second` that of its first read.
     """
 
     hospital: Hospital
@@ -82,6 +89,7 @@ class Observed:
     look_back_days: Ints
     end_day: Ints
     acquired_second: Ints
+    read_second: Ints
 
     @property
     def study_id(self) -> pl.Series:
@@ -112,6 +120,7 @@ def observe(
     back = np.where(short, rng.integers(30, 300, n), 366 + rng.exponential(500, n).astype(np.int64))
     lost = fate_of.loss_days(scenario, people, rng)
     end = np.minimum(np.minimum(lost, _LAST_DAY - people.image_day), fate.death_day)
+    acquired = rng.integers(8 * 3600, 20 * 3600, n)
     return Observed(
         hospital=hospital,
         people=people,
@@ -119,7 +128,8 @@ def observe(
         person_id=numbering.take("person", n),
         look_back_days=back,
         end_day=end,
-        acquired_second=rng.integers(8 * 3600, 20 * 3600, n),
+        acquired_second=acquired,
+        read_second=acquired + rng.integers(300, 7200, n),
     )
 
 
@@ -305,8 +315,9 @@ def _control_events(
 ) -> tuple[Ints, Ints, Ints]:
     """Return person, control and day of events that only the severity index moves."""
     controls = scenario.negative_controls
-    rate = _CONTROL_YEARLY / DAYS_A_YEAR * np.exp(_CONTROL_LOG_HAZARD * seen.people.severity)
-    wait = rng.exponential(size=(seen.people.size, controls)) / rate[:, None]
+    slopes = np.linspace(*_CONTROL_LOG_HAZARDS, controls)
+    rate = _CONTROL_YEARLY / DAYS_A_YEAR * np.exp(slopes * seen.people.severity[:, None])
+    wait = rng.exponential(size=(seen.people.size, controls)) / rate
     day = np.minimum(np.floor(wait) + 1, NEVER).astype(np.int64)
     person, control = np.nonzero(day <= seen.end_day[:, None])
     return person, control, day[person, control]
@@ -413,7 +424,7 @@ def _procedures(seen: Observed, visits: _Visits, numbering: Numbering) -> pl.Dat
     scanned = np.flatnonzero(_sees(seen))
     person = np.concatenate([rows, scanned])
     is_ct = np.arange(person.size) >= rows.size
-    second = seen.acquired_second[person] + np.where(is_ct, 3600, 0)
+    second = np.where(is_ct, seen.read_second[person] + 1800, seen.acquired_second[person])
     codes = (CHEST_X_RAY, CHEST_CT)
     return _frame(
         "procedure_occurrence",
@@ -471,6 +482,8 @@ def _inferences(seen: Observed, visits: _Visits, rng: np.random.Generator) -> pl
     why = np.where(people.is_poor[rows], "image_quality", "timeout")
     called = np.where(people.is_positive[rows], "positive", "negative")
     study = seen.study_id.gather(rows)
+    drift_day = seen.hospital.drift_day
+    is_new = people.image_day[rows] >= (NEVER if drift_day is None else drift_day)
     return _frame(
         "device_inference",
         device_inference_id=_texts(f"{seen.hospital.site_id}-I", seen.person_id[rows]),
@@ -479,7 +492,7 @@ def _inferences(seen: Observed, visits: _Visits, rng: np.random.Generator) -> pl
         study_id=study,
         image_id=study + ".1",
         body_part=np.full(rows.size, "CHEST"),
-        scanner=np.full(rows.size, seen.hospital.scanner),
+        scanner=np.where(is_new, NEW_SCANNER, seen.hospital.scanner),
         udi_di=np.full(rows.size, UDI_DI),
         model_version=_chosen([v.name for v in VERSIONS], people.version[rows]),
         acquisition_datetime=seen.times(rows, day, second),
@@ -499,11 +512,10 @@ def _first_reads(seen: Observed, rng: np.random.Generator) -> pl.DataFrame:
     rows = np.arange(people.size)
     aided = people.is_shown
     seconds = np.round(np.exp(rng.normal(np.where(aided, 3.9, 4.1), 0.4)), 1)
-    wait = rng.integers(300, 7200, people.size)
     return _frame(
         "device_reading",
         case_id=seen.study_id,
-        reader_id=_texts(f"{seen.hospital.site_id}-R", rng.integers(1, _READERS + 1, people.size)),
+        reader_id=_texts(f"{seen.hospital.site_id}-R", people.reader + 1),
         modality=np.where(aided, "aided", "unaided"),
         person_id=seen.person_id,
         study_id=seen.study_id,
@@ -512,12 +524,15 @@ def _first_reads(seen: Observed, rng: np.random.Generator) -> pl.DataFrame:
         score=_empty(people.size, pl.Float64),
         decision=np.where(_sees(seen), "positive", "negative"),
         reading_seconds=seconds,
-        reading_datetime=seen.times(rows, np.zeros_like(rows), seen.acquired_second + wait),
+        reading_datetime=seen.times(rows, np.zeros_like(rows), seen.read_second),
     )
 
 
 def _references(scenario: Scenario, seen: Observed, rng: np.random.Generator) -> pl.DataFrame:
-    """Whether the truth of each index image was looked for, and what it is."""
+    """Whether each index image was reviewed by a committee, which samples by what the device said.
+
+    Where the device did not run or failed, the committee goes by the first read.
+    """
     people = seen.people
     said = np.where(people.is_run & ~people.is_failed, people.is_positive, _sees(seen))
     rule = scenario.verification
@@ -530,7 +545,7 @@ def _references(scenario: Scenario, seen: Observed, rng: np.random.Generator) ->
         person_id=seen.person_id,
         study_id=seen.study_id,
         truth=_missing(truth, ~verified),
-        source=np.full(people.size, "chest_ct"),
+        source=np.full(people.size, "case_review"),
         verified=verified,
         reference_date=_missing(seen.days(rows, np.zeros_like(rows)), ~verified),
     )

@@ -67,8 +67,8 @@ class Sizes(_Frozen):
     """How unequal the hospitals are: `spread` is the SD of the log of their size."""
 
     spread: Annotated[float, Field(ge=0, le=2)]
-    small_sites: Annotated[int, Field(ge=0, le=50)]
-    small_share: Annotated[Share, Field(description="Size of a small site, as a share of a mean.")]
+    small_sites: Annotated[Share, Field(description="Share of the hospitals that are small.")]
+    small_size: Annotated[Share, Field(description="Size of a small one, as a share of the mean.")]
 
 
 class Scenario(_Frozen):

@@ -7,17 +7,28 @@ batches; `mcse` is its Monte Carlo standard error, from the spread of the batche
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import product
 
 import numpy as np
 from scipy.stats import rankdata
 
+from tasks.core.errors import UsageError
 from tasks.simulate import outcomes as fate_of
 from tasks.simulate.codes import NEGATIVE_CONTROLS
-from tasks.simulate.estimands import ESTIMANDS, STRATEGY
+from tasks.simulate.estimands import (
+    AFTER_GO_LIVE,
+    ELIGIBLE,
+    ESTIMANDS,
+    OVERLAP,
+    POPULATIONS,
+    STRATEGY,
+)
 from tasks.simulate.outcomes import HORIZON_DAYS, Fate, PotentialOutcomes, draw_outcomes
 from tasks.simulate.people import (
     AID_DOWN,
     AID_UP,
+    READER_SEPARATION,
     Bools,
     Floats,
     Ints,
@@ -25,16 +36,25 @@ from tasks.simulate.people import (
     draw_people,
     reader_latent,
 )
+from tasks.simulate.readers import AID_SD, SEPARATION_SD
 from tasks.simulate.scenario import Scenario
-from tasks.simulate.world import DAYS_A_MONTH, POTENTIAL, VERSIONS, Hospital, random_stream
+from tasks.simulate.world import (
+    DAYS_A_MONTH,
+    ENROLMENT_START,
+    POTENTIAL,
+    VERSIONS,
+    Hospital,
+    random_stream,
+)
 
 N_POTENTIAL = 1_000_000
 BATCHES = 20
-FEWEST_A_SITE = 60_000
+FEWEST_A_SITE, FEWEST_POTENTIAL = 60_000, 20_000
+READERS_A_BATCH = 50
 MONTHS = 24
 RISK_DAYS = (180, 365)
 SHOWN, NOT_SHOWN = "ai_shown", "ai_not_shown"
-POOLED = "pooled"
+POOLED, WHOLE = "pooled", "whole"
 FAILURE, FAILURE_OR_DEATH = "respiratory_failure", "respiratory_failure_or_death"
 
 Key = tuple[str, ...]
@@ -54,6 +74,8 @@ class TruthValue:
     outcome: str | None = None
     at: int | None = None
     site_id: str = POOLED
+    population: str | None = None
+    period: str | None = None
     model_version: str | None = None
     modality: str | None = None
     month: int | None = None
@@ -69,6 +91,7 @@ class Truth:
     """All planted values, and how many potential outcomes they come from."""
 
     values: tuple[TruthValue, ...]
+    hospitals: tuple[Hospital, ...]
     n_potential: int
     n_batches: int
 
@@ -85,17 +108,21 @@ class Truth:
             "persons": persons,
             "n_potential_outcomes": self.n_potential,
             "n_batches": self.n_batches,
+            "hospitals": [_described(hospital) for hospital in self.hospitals],
             "strategy": STRATEGY,
+            "populations": {name: dict(text) for name, text in POPULATIONS.items()},
             "estimands": {name: dict(text) for name, text in ESTIMANDS.items()},
             "values": [value.as_dict() for value in self.values],
         }
 
-    def value(self, name: str, **what: object) -> TruthValue:
+    def value(self, name: str, population: str = ELIGIBLE, **what: object) -> TruthValue:
         """Return the one value of this name that fits."""
         [found] = [
             v
             for v in self.values
-            if v.name == name and all(getattr(v, key) == item for key, item in what.items())
+            if v.name == name
+            and v.population in (None, population)
+            and all(getattr(v, key) == item for key, item in what.items())
         ]
         return found
 
@@ -110,14 +137,21 @@ def truth_of(
         hospitals: The consortium; each counts by its share of persons.
         seed: Of the simulation; the persons of the truth are others than those delivered.
         n_potential: How many persons at least, each with both potential outcomes.
+
+    Raises:
+        UsageError: `n_potential` is too small for every value to have persons in every batch.
     """
+    if n_potential < FEWEST_POTENTIAL:
+        what = f"{n_potential:,} potential outcomes are too few"
+        raise UsageError("truth", what, f"draw {FEWEST_POTENTIAL:,} or more.")
     sizes = {h.site_id: _persons_a_batch(h, hospitals, n_potential) for h in hospitals}
     batches = [_batch(scenario, hospitals, sizes, seed, number) for number in range(BATCHES)]
     overall = list(_values(hospitals, _sum(batches)))
     parts = [list(_values(hospitals, batch)) for batch in batches]
     spread = np.std([[v.value for v in part] for part in parts], axis=0, ddof=1) / BATCHES**0.5
     values = tuple(_with_mcse(v, float(s)) for v, s in zip(overall, spread, strict=True))
-    return Truth(values + _negative_controls(scenario), sum(sizes.values()) * BATCHES, BATCHES)
+    n_drawn = sum(sizes.values()) * BATCHES
+    return Truth(values + _negative_controls(scenario), hospitals, n_drawn, BATCHES)
 
 
 def potential_people(
@@ -171,63 +205,89 @@ def _batch(
         weight = hospital.n_persons / total / n
         people, both = potential_people(scenario, hospital, n, seed, number)
         rng = random_stream(seed, POTENTIAL, hospital.place, number, 1)
-        for site, w in ((POOLED, weight), (hospital.site_id, 1 / n)):
-            _add_effects(cells, site, w, people, both)
+        for population, persons in _populations(hospital, people).items():
+            _add_effects(cells, population, weight * persons, people, both)
+        _add_risks(cells, hospital.site_id, np.full(n, 1 / n), both)
         _add_device(cells, hospital, people)
         _add_adoption(cells, hospital, people)
-        _add_readers(cells, weight, people, rng)
+        _add_readers(cells, weight, hospital, people, rng)
     return cells
 
 
+def _populations(hospital: Hospital, people: People) -> dict[str, Floats]:
+    """Return the weight of each person in each population."""
+    return {
+        ELIGIBLE: np.ones(people.size),
+        AFTER_GO_LIVE: (people.image_day >= hospital.go_live_day).astype(float),
+        OVERLAP: people.p_shown * (1 - people.p_shown),
+    }
+
+
 def _add_effects(
-    cells: Cells, site: str, weight: float, people: People, both: PotentialOutcomes
+    cells: Cells, group: str, weights: Floats, people: People, both: PotentialOutcomes
 ) -> None:
-    cells["weight", site] = cells["weight", site] + weight * people.size
+    _add_risks(cells, group, weights, both)
+    for arm, fate in ((SHOWN, both.shown), (NOT_SHOWN, both.not_shown)):
+        _add(cells, ("death", group, arm), weights, fate.death_day <= HORIZON_DAYS)
+        free = np.minimum(fate.event_free_days, HORIZON_DAYS)
+        _add(cells, ("rmst", group, arm), weights, free)
+        cost = fate_of.expected_cost_krw(people, fate, shown=arm == SHOWN)
+        _add(cells, ("cost", group, arm), weights, cost)
+        _add(cells, ("qaly", group, arm), weights, fate_of.qaly(people, fate))
+        _add_days(cells, ("failure", group, arm), weights, fate, fate.failure_day)
+        _add_days(cells, ("failure_or_death", group, arm), weights, fate, fate.event_free_days)
+
+
+def _add_risks(cells: Cells, group: str, weights: Floats, both: PotentialOutcomes) -> None:
+    cells["weight", group] = cells["weight", group] + weights.sum()
     for arm, fate in ((SHOWN, both.shown), (NOT_SHOWN, both.not_shown)):
         for day in RISK_DAYS:
-            _add(cells, ("risk", site, arm, str(day)), weight, fate.failure_day <= day)
-        if site != POOLED:
-            continue
-        _add(cells, ("death", site, arm), weight, fate.death_day <= HORIZON_DAYS)
-        free = np.minimum(fate.event_free_days, HORIZON_DAYS)
-        _add(cells, ("rmst", site, arm), weight, free)
-        cost = fate_of.expected_cost_krw(people, fate, shown=arm == SHOWN)
-        _add(cells, ("cost", site, arm), weight, cost)
-        _add(cells, ("qaly", site, arm), weight, fate_of.qaly(people, fate))
-        _add_days(cells, ("failure", arm), weight, fate, fate.failure_day)
-        _add_days(cells, ("failure_or_death", arm), weight, fate, fate.event_free_days)
+            _add(cells, ("risk", group, arm, str(day)), weights, fate.failure_day <= day)
 
 
-def _add_days(cells: Cells, key: Key, weight: float, fate: Fate, event_day: Ints) -> None:
+def _add_days(cells: Cells, key: Key, weights: Floats, fate: Fate, event_day: Ints) -> None:
     """Add persons at risk and events by day, follow-up ending at the horizon."""
     end = np.minimum(fate.event_free_days, HORIZON_DAYS)
     happened = (event_day <= HORIZON_DAYS) & (event_day == fate.event_free_days)
-    left = np.bincount(end, minlength=HORIZON_DAYS + 1)[: HORIZON_DAYS + 1]
-    events = np.bincount(end[happened], minlength=HORIZON_DAYS + 1)[: HORIZON_DAYS + 1]
+    left = np.bincount(end, weights, HORIZON_DAYS + 1)
+    events = np.bincount(end[happened], weights[happened], HORIZON_DAYS + 1)
     at_risk = left[::-1].cumsum()[::-1]
-    cells[("at_risk", *key)] = cells[("at_risk", *key)] + weight * at_risk
-    cells[("events", *key)] = cells[("events", *key)] + weight * events
+    cells[("at_risk", *key)] = cells[("at_risk", *key)] + at_risk
+    cells[("events", *key)] = cells[("events", *key)] + events
 
 
 def _add_device(cells: Cells, hospital: Hospital, people: People) -> None:
     """Accuracy of the device among images of which it gave a result, by site and version."""
     site = hospital.site_id
-    runs = people.image_day >= hospital.silent_day
     _add(cells, ("failed", site), 1, people.is_failed)
     _add(cells, ("sick", site), 1, people.has_disease)
     cells["n", site] = cells["n", site] + people.size
+    runs = (people.image_day >= hospital.silent_day) & ~people.is_failed
     for place, version in enumerate(VERSIONS):
-        usable = runs & (people.version == place) & ~people.is_failed
-        sick, healthy = usable & people.has_disease, usable & ~people.has_disease
-        if not sick.any() or not healthy.any():
-            continue
-        key = (site, version.name)
-        _add(cells, ("true_positive", *key), 1, people.is_positive[sick])
-        _add(cells, ("true_negative", *key), 1, ~people.is_positive[healthy])
-        cells["n_sick", *key] = cells["n_sick", *key] + sick.sum()
-        cells["n_healthy", *key] = cells["n_healthy", *key] + healthy.sum()
-        cells["auc", *key] = cells["auc", *key] + _auc(people.score, sick, healthy)
-        cells["n_auc", *key] = cells["n_auc", *key] + 1
+        for period, within in _periods(hospital, people).items():
+            usable = runs & within & (people.version == place)
+            _add_accuracy(cells, (site, version.name, period), usable, people)
+
+
+def _periods(hospital: Hospital, people: People) -> dict[str, Bools]:
+    """Return who was imaged in which period: the whole, and before and after a drift."""
+    periods = {WHOLE: np.full(people.size, True)}
+    if hospital.drift_day is not None:
+        drifted = people.image_day >= hospital.drift_day
+        periods |= {"before_drift": ~drifted, "after_drift": drifted}
+    return periods
+
+
+def _add_accuracy(cells: Cells, key: Key, usable: Bools, people: People) -> None:
+    sick, healthy = usable & people.has_disease, usable & ~people.has_disease
+    if not sick.any() or not healthy.any():
+        return
+    _add(cells, ("true_positive", *key), 1, people.is_positive[sick])
+    _add(cells, ("true_negative", *key), 1, ~people.is_positive[healthy])
+    cells["n_sick", *key] = cells["n_sick", *key] + sick.sum()
+    cells["n_healthy", *key] = cells["n_healthy", *key] + healthy.sum()
+    cells["auc", *key] = cells["auc", *key] + _auc(people.score, sick, healthy)
+    cells["n_auc", *key] = cells["n_auc", *key] + 1
 
 
 def _add_adoption(cells: Cells, hospital: Hospital, people: People) -> None:
@@ -237,55 +297,69 @@ def _add_adoption(cells: Cells, hospital: Hospital, people: People) -> None:
         cells[key] = cells[key] + np.bincount(month, weights=weights, minlength=MONTHS)
 
 
-def _add_readers(cells: Cells, weight: float, people: People, rng: np.random.Generator) -> None:
-    """First readers of all images, with and without the device."""
+def _add_readers(
+    cells: Cells, weight: float, hospital: Hospital, people: People, rng: np.random.Generator
+) -> None:
+    """First readers of all images, and readers of a study of images that the device read."""
     sick, healthy = people.has_disease, ~people.has_disease
     cells["w_sick",] = cells["w_sick",] + weight * sick.sum()
     cells["w_healthy",] = cells["w_healthy",] + weight * healthy.sum()
     for modality, sees in (("unaided", people.sees_unaided), ("aided", people.sees_aided)):
         _add(cells, ("reader_tp", modality), weight, sees[sick])
         _add(cells, ("reader_tn", modality), weight, ~sees[healthy])
-    unaided, aided = _one_reader(people, rng)
-    for modality, latent in (("unaided", unaided), ("aided", aided)):
-        auc = _auc(latent, sick, healthy) * weight * people.size
+    read = np.flatnonzero((people.image_day >= hospital.silent_day) & ~people.is_failed)
+    for cases in np.array_split(read, READERS_A_BATCH):
+        _add_one_reader(cells, weight * people.size / READERS_A_BATCH, people, cases, rng)
+
+
+def _add_one_reader(
+    cells: Cells, weight: float, people: People, cases: Ints, rng: np.random.Generator
+) -> None:
+    """Add the AUC of one reader, drawn from all readers, without and with the device."""
+    sick, healthy = people.has_disease[cases], ~people.has_disease[cases]
+    if not sick.any() or not healthy.any():
+        return
+    separation = rng.normal(READER_SEPARATION, SEPARATION_SD)
+    latent = reader_latent(sick, people.conspicuity[cases], rng, separation)
+    aid = np.where(people.is_positive[cases], rng.normal(AID_UP, AID_SD), AID_DOWN)
+    cells["w_readers",] = cells["w_readers",] + weight
+    for modality, seen in (("unaided", latent), ("aided", latent + aid)):
+        auc = weight * _auc(seen, sick, healthy)
         cells["reader_auc", modality] = cells["reader_auc", modality] + auc
 
 
-def _one_reader(people: People, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return latent scores of readings without and with a device that always gives a result."""
-    latent = reader_latent(people.has_disease, people.conspicuity, rng, spread=0.0)
-    aid = np.where(people.is_positive, AID_UP, AID_DOWN)
-    return latent, latent + aid
-
-
 def _values(hospitals: tuple[Hospital, ...], cells: Cells) -> Iterator[TruthValue]:
-    yield from _effects(hospitals, cells)
-    yield from _economics(cells)
+    for population in POPULATIONS:
+        yield from _effects(cells, population)
+        yield from _economics(cells, population)
+    for hospital in hospitals:
+        for day in RISK_DAYS:
+            yield from _risks(cells, hospital.site_id, day, hospital.site_id, ELIGIBLE)
     yield from _device(hospitals, cells)
     yield from _readers(cells)
     yield from _adoption(hospitals, cells)
 
 
-def _effects(hospitals: tuple[Hospital, ...], cells: Cells) -> Iterator[TruthValue]:
-    for site in (POOLED, *(h.site_id for h in hospitals)):
-        for day in RISK_DAYS:
-            yield from _risks(cells, site, day)
-    yield from _days_free(cells)
+def _effects(cells: Cells, population: str) -> Iterator[TruthValue]:
+    for day in RISK_DAYS:
+        yield from _risks(cells, population, day, POOLED, population)
+    yield from _days_free(cells, population)
     for event, outcome in (("failure", FAILURE), ("failure_or_death", FAILURE_OR_DEATH)):
         at_risk, events = (
-            np.array([cells[(what, event, arm)] for arm in (NOT_SHOWN, SHOWN)])
+            np.array([cells[(what, event, population, arm)] for arm in (NOT_SHOWN, SHOWN)])
             for what in ("at_risk", "events")
         )
         ratio = marginal_hazard_ratio(at_risk, events)
         yield TruthValue(
-            "hazard_ratio", ratio, 0, "ratio", "hazard_ratio", None, outcome, HORIZON_DAYS
-        )
+            "hazard_ratio", ratio, 0, "ratio", "hazard_ratio", None, outcome, HORIZON_DAYS,
+            population=population,
+        )  # fmt: skip
 
 
-def _risks(cells: Cells, site: str, day: int) -> Iterator[TruthValue]:
-    """Risk under each strategy, their difference and their ratio, of one site by one day."""
+def _risks(cells: Cells, group: str, day: int, site: str, population: str) -> Iterator[TruthValue]:
+    """Risk under each strategy, their difference and their ratio, of one group by one day."""
     shown, not_shown = (
-        _mean(cells, ("risk", site, arm, str(day)), site) for arm in (SHOWN, NOT_SHOWN)
+        _mean(cells, ("risk", group, arm, str(day)), group) for arm in (SHOWN, NOT_SHOWN)
     )
     ratio = shown / not_shown if not_shown else float("nan")
     for name, value, unit, arm in (
@@ -294,31 +368,30 @@ def _risks(cells: Cells, site: str, day: int) -> Iterator[TruthValue]:
         ("risk_difference", shown - not_shown, "share", None),
         ("risk_ratio", ratio, "ratio", None),
     ):
-        yield TruthValue(name, value, 0, unit, name, arm, FAILURE, day, site)
+        yield TruthValue(name, value, 0, unit, name, arm, FAILURE, day, site, population)
 
 
-def _days_free(cells: Cells) -> Iterator[TruthValue]:
+def _days_free(cells: Cells, population: str) -> Iterator[TruthValue]:
     """Mean days alive and free of the outcome, and risk of death."""
-    days = [_mean(cells, ("rmst", POOLED, arm), POOLED) for arm in (SHOWN, NOT_SHOWN)]
+    days = [_mean(cells, ("rmst", population, arm), population) for arm in (SHOWN, NOT_SHOWN)]
+    either, horizon, group = FAILURE_OR_DEATH, HORIZON_DAYS, (POOLED, population)
     for arm, value in zip((SHOWN, NOT_SHOWN), days, strict=True):
-        yield TruthValue("rmst", value, 0, "days", "rmst", arm, FAILURE_OR_DEATH, HORIZON_DAYS)
-        death = _mean(cells, ("death", POOLED, arm), POOLED)
-        yield TruthValue("risk", death, 0, "share", "risk_of_death", arm, "death", HORIZON_DAYS)
-    name = "rmst_difference"
-    gain = days[0] - days[1]
-    yield TruthValue(name, gain, 0, "days", name, None, FAILURE_OR_DEATH, HORIZON_DAYS)
+        yield TruthValue("rmst", value, 0, "days", "rmst", arm, either, horizon, *group)
+        death = _mean(cells, ("death", population, arm), population)
+        yield TruthValue("risk", death, 0, "share", "risk_of_death", arm, "death", horizon, *group)
+    name, gain = "rmst_difference", days[0] - days[1]
+    yield TruthValue(name, gain, 0, "days", name, None, either, horizon, *group)
 
 
-def _economics(cells: Cells) -> Iterator[TruthValue]:
+def _economics(cells: Cells, population: str) -> Iterator[TruthValue]:
+    horizon, group = HORIZON_DAYS, (POOLED, population)
     for what, unit in (("cost", "KRW"), ("qaly", "QALY")):
-        mean = {a: _mean(cells, (what, POOLED, a), POOLED) for a in (SHOWN, NOT_SHOWN)}
-        for arm, value in mean.items():
-            yield TruthValue(
-                f"mean_{what}", value, 0, unit, f"mean_{what}", arm, None, HORIZON_DAYS
-            )
-        gain = mean[SHOWN] - mean[NOT_SHOWN]
-        name = f"incremental_{what}"
-        yield TruthValue(name, gain, 0, unit, name, None, None, HORIZON_DAYS)
+        mean = [_mean(cells, (what, population, arm), population) for arm in (SHOWN, NOT_SHOWN)]
+        for arm, value in zip((SHOWN, NOT_SHOWN), mean, strict=True):
+            name = f"mean_{what}"
+            yield TruthValue(name, value, 0, unit, name, arm, None, horizon, *group)
+        name, gain = f"incremental_{what}", mean[0] - mean[1]
+        yield TruthValue(name, gain, 0, unit, name, None, None, horizon, *group)
 
 
 def _device(hospitals: tuple[Hospital, ...], cells: Cells) -> Iterator[TruthValue]:
@@ -327,19 +400,22 @@ def _device(hospitals: tuple[Hospital, ...], cells: Cells) -> Iterator[TruthValu
         for name, what in (("failure_rate", "failed"), ("prevalence", "sick")):
             value = float(cells[what, site][0] / cells["n", site][0])
             yield TruthValue(name, value, 0, "share", name, site_id=site)
-        for version in VERSIONS:
-            key = (site, version.name)
-            if ("n_auc", *key) not in cells:
-                continue
-            for name, hit, of in (
-                ("sensitivity", "true_positive", "n_sick"),
-                ("specificity", "true_negative", "n_healthy"),
-                ("auc", "auc", "n_auc"),
-            ):
-                value = float(cells[(hit, *key)][0] / cells[(of, *key)][0])
-                yield TruthValue(
-                    name, value, 0, "share", name, site_id=site, model_version=version.name
-                )
+        for version, period in product(VERSIONS, (WHOLE, "before_drift", "after_drift")):
+            if ("n_auc", site, version.name, period) in cells:
+                yield from _accuracy(cells, site, version.name, period)
+
+
+def _accuracy(cells: Cells, site: str, version: str, period: str) -> Iterator[TruthValue]:
+    key = (site, version, period)
+    for name, hit, of in (
+        ("sensitivity", "true_positive", "n_sick"),
+        ("specificity", "true_negative", "n_healthy"),
+        ("auc", "auc", "n_auc"),
+    ):
+        value = float(cells[(hit, *key)][0] / cells[(of, *key)][0])
+        yield TruthValue(
+            name, value, 0, "share", name, site_id=site, period=period, model_version=version
+        )
 
 
 def _readers(cells: Cells) -> Iterator[TruthValue]:
@@ -351,7 +427,7 @@ def _readers(cells: Cells) -> Iterator[TruthValue]:
         ):
             value = float(cells[hits, modality][0] / cells[of,][0])
             yield TruthValue(name, value, 0, "share", f"reader_{name}", modality=modality)
-        auc[modality] = float(cells["reader_auc", modality][0] / cells["weight", POOLED][0])
+        auc[modality] = float(cells["reader_auc", modality][0] / cells["w_readers",][0])
         yield TruthValue("auc", auc[modality], 0, "share", "reader_auc", modality=modality)
     gain = auc["aided"] - auc["unaided"]
     yield TruthValue("auc_difference", gain, 0, "share", "reader_auc_difference")
@@ -374,12 +450,29 @@ def _negative_controls(scenario: Scenario) -> tuple[TruthValue, ...]:
     )
 
 
-def _add(cells: Cells, key: Key, weight: float, values: Bools | Floats | Ints) -> None:
-    cells[key] = cells[key] + weight * float(np.sum(values))
+def _add(cells: Cells, key: Key, weight: float | Floats, values: Bools | Floats | Ints) -> None:
+    cells[key] = cells[key] + float(np.sum(weight * values))
 
 
-def _mean(cells: Cells, key: Key, site: str) -> float:
-    return float(cells[key][0] / cells["weight", site][0])
+def _mean(cells: Cells, key: Key, group: str) -> float:
+    return float(cells[key][0] / cells["weight", group][0])
+
+
+def _described(hospital: Hospital) -> dict[str, object]:
+    """Return what is true of a hospital; dates as its deliveries tell them."""
+    return {
+        "site_id": hospital.site_id,
+        "persons": hospital.n_persons,
+        "form": hospital.form,
+        "silent_from": _date(hospital.silent_day),
+        "go_live_date": _date(hospital.go_live_day),
+        "update_date": _date(hospital.update_day),
+        "drift_date": _date(hospital.drift_day),
+    }
+
+
+def _date(day: int | None) -> str | None:
+    return None if day is None else str(ENROLMENT_START + timedelta(days=day))
 
 
 def _auc(score: Floats, sick: Bools, healthy: Bools) -> float:

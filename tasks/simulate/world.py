@@ -20,6 +20,8 @@ SILENT_DAYS = 60
 UDI_DI = "08800000000017"
 DEVICE_NAME = "Simulated CXR Triage AI"
 SCANNERS = ("Alpha DR-1", "Beta CR-7", "Gamma Mobile-3")
+NEW_SCANNER = "Delta DR-9"
+READERS_A_SITE, READER_SPREAD = 8, 0.3
 
 # The streams of random numbers; each person's numbers depend on seed, site and chunk alone.
 WORLD, PEOPLE, RECORDS, READERS, DIRT, POTENTIAL = range(6)
@@ -61,6 +63,7 @@ class Hospital:
     go_live_day: int
     update_day: int | None
     drift_day: int | None
+    reader_leanings: tuple[float, ...]
 
     @property
     def silent_day(self) -> int:
@@ -105,6 +108,7 @@ def make_hospitals(
             go_live_day=int(live[place]),
             update_day=_month_day(scenario.update.month, place),
             drift_day=_month_day(scenario.drift.month, 0) if place < scenario.drift.sites else None,
+            reader_leanings=tuple(rng.normal(0, READER_SPREAD, READERS_A_SITE).tolist()),
         )
         for place in range(sites)
     )
@@ -115,10 +119,11 @@ def _sizes(
 ) -> NDArray[np.int64]:
     """Divide the persons among the sites; every site has at least one, the first takes the rest."""
     weight = np.exp(rng.normal(0, scenario.sizes.spread, sites))
-    small = min(scenario.sizes.small_sites, sites - 1)
-    if small:
-        weight[-small:] = weight.mean() * scenario.sizes.small_share
-    sizes = np.maximum(1, np.floor(persons * weight / weight.sum())).astype(np.int64)
+    small = min(int(sites * scenario.sizes.small_sites), sites - 1)
+    share = np.full(sites, scenario.sizes.small_size / sites)
+    large = sites - small
+    share[:large] = (1 - share[large:].sum()) * weight[:large] / weight[:large].sum()
+    sizes = np.maximum(1, np.floor(persons * share)).astype(np.int64)
     sizes[0] += persons - sizes.sum()
     return np.asarray(sizes)
 

@@ -41,7 +41,9 @@ def consortium(tmp_path_factory):
 
 
 def truth(out, name, **what):
+    """The planted value in the population that overlap weights address."""
     values = json.loads((out / "truth.json").read_text(encoding="utf-8"))["values"]
+    what |= {"population": "overlap"}
     [found] = [v for v in values if v["name"] == name and what.items() <= v.items()]
     return found["value"]
 

@@ -50,11 +50,25 @@ def potential(scenario):
     return [(h, people, both, h.n_persons / total) for h, people, both in drawn]
 
 
-def pooled(scenario, of):
-    """Mean over hospitals by their size, and its Monte Carlo error, of a value per person."""
-    parts = [(of(people, both), share) for _, people, both, share in potential(scenario)]
-    mean = sum(values.mean() * share for values, share in parts)
-    variance = sum(values.var() / values.size * share**2 for values, share in parts)
+def weights_of(population, hospital, people):
+    """Weights of the three populations, from their definitions."""
+    if population == "eligible":
+        return np.ones(people.size)
+    if population == "after_go_live":
+        return (people.image_day >= hospital.go_live_day) * 1.0
+    return people.p_shown * (1 - people.p_shown)
+
+
+def pooled(scenario, of, population="eligible"):
+    """Weighted mean over all persons, hospitals by their size, and its Monte Carlo error."""
+    parts = [
+        (np.asarray(of(people, both), float), share / people.size
+         * weights_of(population, hospital, people))
+        for hospital, people, both, share in potential(scenario)
+    ]  # fmt: skip
+    total = sum(w.sum() for _, w in parts)
+    mean = sum((w * values).sum() for values, w in parts) / total
+    variance = sum((w**2 * (values - mean) ** 2).sum() for values, w in parts) / total**2
     return mean, variance**0.5
 
 
@@ -67,26 +81,38 @@ def fate(both, arm):
     return both.shown if arm == SHOWN else both.not_shown
 
 
+@pytest.mark.parametrize("population", ["eligible", "after_go_live", "overlap"])
 @pytest.mark.parametrize("day", [180, 365])
-def test_risks(day):
+def test_risks(day, population):
     found = truth("consortium")
+    which = {"at": day, "site_id": "pooled", "population": population}
     for arm in (SHOWN, NOT_SHOWN):
-        risk = pooled("consortium", lambda p, b, a=arm: fate(b, a).failure_day <= day)
-        agrees(
-            found.value("risk", arm=arm, at=day, site_id="pooled", outcome="respiratory_failure"),
-            *risk,
-        )
+        risk = pooled("consortium", lambda p, b, a=arm: fate(b, a).failure_day <= day, population)
+        agrees(found.value("risk", arm=arm, outcome="respiratory_failure", **which), *risk)
     difference = pooled(
         "consortium",
         lambda p, b: (b.shown.failure_day <= day) * 1.0 - (b.not_shown.failure_day <= day),
+        population,
     )
-    value = found.value("risk_difference", at=day, site_id="pooled")
+    value = found.value("risk_difference", **which)
     agrees(value, *difference)
     assert value.value < -10 * value.mcse
+
+
+def test_risk_differences_of_each_hospital():
+    found = truth("consortium")
     for hospital, _, both, _ in potential("consortium"):
-        mine = (both.shown.failure_day <= day) * 1.0 - (both.not_shown.failure_day <= day)
-        site = found.value("risk_difference", at=day, site_id=hospital.site_id)
+        mine = (both.shown.failure_day <= 365) * 1.0 - (both.not_shown.failure_day <= 365)
+        site = found.value("risk_difference", at=365, site_id=hospital.site_id)
         agrees(site, mine.mean(), mine.std() / mine.size**0.5)
+
+
+def test_versions_that_change_make_the_populations_differ():
+    """Where a version follows another, who is imaged after go-live gains more than everybody."""
+    found = truth("consortium")
+    everybody = found.value("hazard_ratio", outcome="respiratory_failure")
+    live = found.value("hazard_ratio", population="after_go_live", outcome="respiratory_failure")
+    assert live.value < everybody.value - 3 * everybody.mcse
 
 
 def test_ratio_of_risks_is_that_of_its_parts():
@@ -120,25 +146,26 @@ def test_deaths_and_restricted_mean_time():
     assert value.value == pytest.approx(gain, abs=SIGMAS * 2 * value.mcse)
 
 
+@pytest.mark.filterwarnings("ignore:It appears your weights are not integers")
+@pytest.mark.parametrize("population", ["eligible", "after_go_live", "overlap"])
 @pytest.mark.parametrize("outcome", ["respiratory_failure", "respiratory_failure_or_death"])
-def test_marginal_hazard_ratio_against_lifelines(outcome):
-    """lifelines.CoxPHFitter on (day, event, arm) with the number of persons as weight."""
+def test_marginal_hazard_ratio_against_lifelines(outcome, population):
+    """lifelines.CoxPHFitter on (day, event, arm) with the sum of weights as weight."""
     counts = []
-    for _, _, both, share in potential("consortium"):
+    for hospital, people, both, share in potential("consortium"):
+        weights = share * weights_of(population, hospital, people)
         for arm in (SHOWN, NOT_SHOWN):
             mine = fate(both, arm)
             first = np.minimum(mine.failure_day, mine.death_day)
             day = np.minimum(first, 365)
             event = (mine.failure_day == first) if outcome == "respiratory_failure" else True
-            frame = pl.DataFrame({"day": day, "event": (first <= 365) & event})
-            counted = frame.group_by("day", "event").len().sort("day", "event")
-            counts.append(
-                counted.with_columns(shown=pl.lit(int(arm == SHOWN)), w=pl.col("len") * share)
-            )
-    rows = pd.DataFrame(pl.concat(counts).drop("len").to_dict(as_series=False))
+            frame = pl.DataFrame({"day": day, "event": (first <= 365) & event, "w": weights})
+            counted = frame.group_by("day", "event").agg(pl.col("w").sum()).sort("day", "event")
+            counts.append(counted.with_columns(shown=pl.lit(int(arm == SHOWN))))
+    rows = pd.DataFrame(pl.concat(counts).filter(pl.col("w") > 0).to_dict(as_series=False))
     rows = rows.groupby(["day", "event", "shown"], as_index=False)["w"].sum()
     fit = lifelines.CoxPHFitter().fit(rows, "day", "event", weights_col="w", robust=False)
-    value = truth("consortium").value("hazard_ratio", outcome=outcome)
+    value = truth("consortium").value("hazard_ratio", population=population, outcome=outcome)
     # One population of a million is as uncertain as the one that made the truth.
     agrees(value, float(fit.hazard_ratios_["shown"]), value.mcse)
 
@@ -155,7 +182,9 @@ def test_sensitivity_specificity_and_auc_in_closed_form():
                 ("auc", norm.cdf(version.separation / 2.64**0.5)),
             ):  # fmt: skip
                 if ran:
-                    value = found.value(name, site_id=hospital.site_id, model_version=version.name)
+                    value = found.value(
+                        name, site_id=hospital.site_id, model_version=version.name, period="whole"
+                    )
                     # Scores are reported to four decimals, which moves a threshold by that much.
                     assert value.value == pytest.approx(expected, abs=SIGMAS * value.mcse + 2e-4)
         assert found.value("failure_rate", site_id=hospital.site_id).value == pytest.approx(
@@ -174,34 +203,51 @@ def test_accuracy_from_fresh_scores():
             ("specificity", ~people.has_disease, ~people.is_positive),
         ):
             values = hit[read & of]
-            value = found.value(name, site_id=hospital.site_id, model_version="1.0")
+            value = found.value(name, site_id=hospital.site_id, model_version="1.0", period="whole")
             agrees(value, values.mean(), values.std() / values.size**0.5)
         sick = people.score[read & people.has_disease]
         healthy = np.sort(people.score[read & ~people.has_disease])
         below = np.searchsorted(healthy, sick, "left") + np.searchsorted(healthy, sick, "right")
         auc = (below / 2 / healthy.size).mean()
-        value = found.value("auc", site_id=hospital.site_id, model_version="1.0")
+        value = found.value("auc", site_id=hospital.site_id, model_version="1.0", period="whole")
         agrees(value, auc, value.mcse)
 
 
 def test_drift_lowers_specificity_where_it_is_planted_only():
-    with_drift, without = truth("drift"), truth("confounded")
+    """Before: Phi(cut - shift); after: Phi(cut - shift - 0.6)."""
+    found = truth("drift")
     for hospital in hospitals_of("drift"):
-        fall = (
-            without.value("specificity", site_id=hospital.site_id, model_version="1.0").value
-            - with_drift.value("specificity", site_id=hospital.site_id, model_version="1.0").value
-        )
-        assert (fall > 0.02) == (hospital.drift_day is not None)
+        mine = [
+            v for v in found.values if v.name == "specificity" and v.site_id == hospital.site_id
+        ]
+        periods = {v.period: v for v in mine}
+        if hospital.drift_day is None:
+            assert set(periods) == {"whole"}
+            continue
+        for period, shift in (("before_drift", 0.0), ("after_drift", 0.6)):
+            expected = norm.cdf(VERSIONS[0].cut - hospital.scanner_shift - shift)
+            assert periods[period].value == pytest.approx(
+                expected, abs=SIGMAS * periods[period].mcse + 2e-4
+            )
+        whole = periods["whole"].value
+        assert periods["after_drift"].value < whole < periods["before_drift"].value
 
 
 def test_readers_in_closed_form():
-    """Unaided: latent N(1.30, 0.8^2 + 0.3^2 + 1) among the sick, N(0, 0.3^2 + 1) among the others."""
-    found = truth("consortium")
-    spread = 1 + 0.3**2
+    """First readers of a hospital lean by b: Phi((1.30 + b - 1.40) / sqrt(1 + 0.8^2)) of the sick,
+    Phi(1.40 - b) of the others. Readers of a study differ in skill by 0.2:
+    AUC = Phi(1.30 / sqrt(2 + 0.8^2 + 0.2^2)) on average.
+    """
+    found, hospitals = truth("consortium"), hospitals_of("consortium")
+    size = np.array([h.n_persons for h in hospitals]) * 1.0
+    sick = np.array([found.value("prevalence", site_id=h.site_id).value for h in hospitals])
+    leaning = np.array([h.reader_leanings for h in hospitals])
+    sensitivity = norm.cdf((1.30 + leaning - 1.40) / 1.64**0.5).mean(axis=1)
+    specificity = norm.cdf(1.40 - leaning).mean(axis=1)
     for name, expected in (
-        ("sensitivity", norm.cdf((1.30 - 1.40) / (spread + 0.64) ** 0.5)),
-        ("specificity", norm.cdf(1.40 / spread**0.5)),
-        ("auc", norm.cdf(1.30 / (2 + 0.64) ** 0.5)),
+        ("sensitivity", np.average(sensitivity, weights=size * sick)),
+        ("specificity", np.average(specificity, weights=size * (1 - sick))),
+        ("auc", norm.cdf(1.30 / 2.68**0.5)),
     ):
         value = found.value(name, modality="unaided")
         assert value.value == pytest.approx(expected, abs=SIGMAS * value.mcse)
@@ -349,7 +395,14 @@ def faulty(tmp_path_factory):
 
 
 def planted(values, name, **what):
-    [found] = [v for v in values if v["name"] == name and what.items() <= v.items()]
+    [found] = [
+        v
+        for v in values
+        if v["name"] == name
+        and v.get("population", "eligible") == "eligible"
+        and v.get("period", "whole") == "whole"
+        and what.items() <= v.items()
+    ]
     return found["value"]
 
 
@@ -412,7 +465,7 @@ def test_uncorrected_accuracy_is_wrong_in_the_planted_direction(faulty):
     table, values = faulty
     read = (
         table("device_inference").filter(pl.col("failure").is_null())
-        .join(table("reference_standard").filter(pl.col("source") == "chest_ct"),
+        .join(table("reference_standard").filter(pl.col("source") == "case_review"),
               on=["site", "study_id"])
         .filter(pl.col("verified"))
     )  # fmt: skip
