@@ -203,12 +203,6 @@ def test_every_page_says_that_it_is_simulated(consortium):
             assert word in page.extract_text().replace("\n", " ")
 
 
-def test_the_study_waits_where_there_is_no_simulated_hospital(demo_home):
-    ran = causeway("run", STUDY, "--json", home=demo_home.root)
-    assert ran.returncode == 10
-    assert "sim-" in json.loads(ran.stdout)["messages"][0]["what"]
-
-
 def test_dates_of_the_cutoff_hold(consortium):
     _, home, *_ = consortium
     with open_lake(home, SITE) as con:

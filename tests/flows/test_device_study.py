@@ -9,6 +9,7 @@ from tests.device_world import TRUE_HAZARD_RATIO, a_consortium, hospital
 from tests.ingest_world import a_home, ingest, write_delivery
 
 STUDY = "ai_cxr_triage"
+pytestmark = pytest.mark.xdist_group("device_study")
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ from tasks.simulate.world import VERSIONS, make_hospitals, random_stream
 from tests.reference.shared import reference
 
 SEED, OTHER_SEED, PERSONS, SITES = 1, 20_261_124, 200_000, 4
+pytestmark = pytest.mark.xdist_group("simulated_truth")
 SIGMAS = 4.5  # about a hundred values are compared
 SHOWN, NOT_SHOWN = "ai_shown", "ai_not_shown"
 
