@@ -4,14 +4,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
 from tasks.core.duck import identifier, quoted
 from tasks.core.errors import LakeError
-from tasks.core.fhir import CLINICAL_FORMATS, tables_filled
+from tasks.core.fhir import CLINICAL_FORMATS, TABLES_OF, tables_filled
 from tasks.core.lake import Connection, open_lake
 from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
@@ -107,7 +107,7 @@ def _late(con: Connection, staged: Staged) -> list[Finding]:
     """Look again, now that nobody else can write: was something committed since staging?"""
     if staged.status != "staged":
         return []
-    return standing(con, _manifest(staged), str(staged.content), _filled_by(staged.files, "loaded"))
+    return standing(con, _manifest(staged), str(staged.content), _filled_by(staged, "loaded"))
 
 
 def status_of(staged: Staged) -> DeliveryStatus:
@@ -124,7 +124,7 @@ def _write(con: Connection, staged: Staged, quality_json: str) -> DeliveryOutcom
     con.execute(f"attach {quoted(staged.stage_file)} as stage (read_only)")
     con.execute("begin")
     if manifest.format in CLINICAL_FORMATS and manifest.kind == "full":
-        kept = _clear_replaced(con, manifest, staged.files)
+        kept = _clear_replaced(con, staged)
     for table, rows in staged.tables:
         taken = _put_table(con, manifest, table)
         if taken != rows:
@@ -138,15 +138,15 @@ def _write(con: Connection, staged: Staged, quality_json: str) -> DeliveryOutcom
     return outcome
 
 
-def _clear_replaced(con: Connection, manifest: Manifest, files: Sequence[FileOutcome]) -> list[str]:
+def _clear_replaced(con: Connection, staged: Staged) -> list[str]:
     """Delete what a full delivery replaces; return the tables that may hold rows from before.
 
     Those stay whose file was rejected, and those of another controller that it does not bring:
     the rule of `lake.deliveries_in_force`.
     """
-    loaded = _filled_by(files, "loaded")
-    kept = _filled_by(files, "rejected")
-    kept |= {held.table for held in tables_of_others(con, manifest)} - loaded
+    manifest, loaded = _manifest(staged), _filled_by(staged, "loaded")
+    kept = _filled_by(staged, "rejected")
+    kept |= {held.table for held in tables_of_others(con, manifest, loaded)} - loaded
     filled = con.execute(
         "select table_name from ducklake_table_info('lake') where file_count > 0"
     ).fetchall()
@@ -157,14 +157,19 @@ def _clear_replaced(con: Connection, manifest: Manifest, files: Sequence[FileOut
     return [table for table in omop_tables() if table in kept and (table,) in filled]
 
 
-def _filled_by(files: Sequence[FileOutcome], status: FileStatus) -> set[str]:
+def _filled_by(staged: Staged, status: FileStatus) -> set[str]:
     """Return the tables that the files of this status fill."""
-    return {
-        table
-        for file in files
-        if file.status == status and file.table
-        for table in tables_filled(file.table)
-    }
+    files = (file for file in staged.files if file.status == status)
+    return {table for file in files for table in _tables_of(file, staged)}
+
+
+def _tables_of(file: FileOutcome, staged: Staged) -> Collection[str]:
+    """Return the tables that a file fills: of resources that were loaded, those that got rows."""
+    filled = tables_filled(file.table) if file.table else ()
+    if file.status != "loaded" or file.table not in TABLES_OF:
+        return filled
+    rows = dict(staged.tables)
+    return [table for table in filled if rows.get(table)]
 
 
 def _drop_orphans(con: Connection, site_id: str, kept: Sequence[str]) -> Iterator[Finding]:
@@ -261,7 +266,10 @@ def _record(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_j
     ids = {"delivery_id": outcome.delivery_id, "site_id": outcome.site_id}
     sha256 = {entry.name: entry.sha256.lower() for entry in manifest.files} if manifest else {}
     files = outcome.files or (_unread(outcome),)
-    rows = [{**ids, **_ledger_row(file, sha256.get(file.file))} for file in files]
+    rows = [
+        {**ids, **_ledger_row(file, sha256.get(file.file)), "tables": _recorded(file, staged)}
+        for file in files
+    ]
     _insert(con, "ledger", rows)
     said = manifest.model_dump() if manifest else {}
     delivery = {key: said.get(key) for key in _SAID} | {
@@ -300,6 +308,13 @@ def _ledger_row(file: FileOutcome, sha256: str | None) -> dict[str, object]:
         "status": file.status,
         "code": ",".join(file.codes) or None,
     }
+
+
+def _recorded(file: FileOutcome, staged: Staged) -> str | None:
+    """What the ledger says a file of resources filled; None where its table says it."""
+    if file.status != "loaded" or file.table not in TABLES_OF:
+        return None
+    return ",".join(_tables_of(file, staged))
 
 
 def _insert(con: Connection, table: str, rows: list[dict[str, object]]) -> None:
