@@ -2,7 +2,9 @@
 -- Grain:   one row per item of a Claim; a Claim without items has one row, which is not complete.
 -- Kind:    view
 -- Reads:   fhir.claim
--- Notes:   a currency that is named is concept 0: its ISO code has no place in the table.
+-- Notes:   cost_id is that of the claim where it has one item, else of its id and the item's place
+--          in it, from 1 without a gap: ingest finds the items of a claim that is corrected by it;
+--          a currency that is named is concept 0: its ISO code has no place in the table.
 with
 
 items as (
@@ -14,6 +16,8 @@ items as (
         claim.total,
         coalesce(len(claim.item), 0) as n_items,
         unnest(case when len(claim.item) > 0 then claim.item else [null] end) as item,
+        generate_subscripts(case when len(claim.item) > 0 then claim.item else [null] end, 1)
+            as place,
 
     from fhir.claim
 
@@ -23,7 +27,7 @@ mapped as (
 
     select
         case when items.n_items > 1
-            then fhir_id(items.id || '/' || items.item.sequence)
+            then fhir_id(items.id || '/' || items.place)
             else fhir_id(items.id)
         end as cost_id,
         fhir_id(fhir_reference(items.patient)) as person_id,

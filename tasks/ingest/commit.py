@@ -17,6 +17,7 @@ from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.ingest.bind import NEW_IN_54
+from tasks.ingest.corrections import clear_resources, note_resources
 from tasks.ingest.linkage import tables_of_others
 from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import (
@@ -122,7 +123,13 @@ def _write(con: Connection, staged: Staged, quality_json: str) -> DeliveryOutcom
     """Put the rows of a staged delivery in force, record it, commit; return what became of it."""
     manifest, kept = _manifest(staged), list[str]()
     con.execute(f"attach {quoted(staged.stage_file)} as stage (read_only)")
+    loaded = [file.table for file in staged.files if file.status == "loaded"]
+    corrects = manifest.format == "fhir" and manifest.kind == "increment"
+    if corrects:
+        note_resources(con, loaded)
     con.execute("begin")
+    if corrects:
+        clear_resources(con, manifest, loaded)
     if manifest.format in CLINICAL_FORMATS and manifest.kind == "full":
         kept = _clear_replaced(con, staged)
     for table, rows in staged.tables:

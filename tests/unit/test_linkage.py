@@ -14,7 +14,7 @@ from tasks.core.omop import omop_tables
 from tasks.ingest.linkage import missing_keys
 from tasks.ingest.manifest import Governance, read_manifest
 from tasks.ingest.verify import content_sha256
-from tests.fhir_world import measured, patient
+from tests.fhir_world import claim, device, inference, measured, patient
 from tests.ingest_world import (
     BASE,
     DEATH,
@@ -364,6 +364,42 @@ def test_an_increment_of_resources_may_follow_the_table_of_another(room):
     more = room.send(fhir(patient("4")), HOSPITAL, "increment", format="fhir")
     assert more.status == "accepted"
     assert (room.count("person"), room.count("death")) == (4, 2)
+
+
+def test_a_corrected_resource_leaves_no_row_behind(room):
+    many = [("v1", 10)] * 70
+    dead = [patient("1", deceasedDateTime="2024-05-01"), *PATIENTS[1:]]
+    first = [
+        *dead, device(), measured("m1", "1"), measured("17", "2"), inference("i1", "1"),
+        claim("k1", "1", ("v1", 100), ("v1", 200)), claim("k2", "1", ("v1", 50)),
+        claim("k3", "2", *many), claim("8", "2", ("v1", 7)),
+    ]  # fmt: skip
+    assert room.send(fhir(*first), HOSPITAL, format="fhir").exit_code == 0
+    survey = {"category": [{"coding": [{"code": "survey"}]}]}
+    second = [
+        patient("1"), measured("m1", "1", **survey), measured("i1", "1"),
+        claim("k1", "1", ("v1", 300)), claim("k2", "1", ("v1", 25), ("v1", 26)),
+        claim("k3", "2", ("v1", 1)),
+    ]  # fmt: skip
+    assert room.send(fhir(*second), HOSPITAL, "increment", format="fhir").exit_code == 0
+    assert room.count("death") == 0
+    assert (room.count("person"), room.count("observation_period")) == (3, 3)
+    assert (room.count("measurement"), room.count("observation")) == (2, 1)
+    assert room.count("device_inference") == 0
+    costs = lake_rows(room.home, "select total_cost from lake.omop.cost order by 1")
+    assert costs == [(1,), (7,), (25,), (26,), (300,)]
+
+
+def test_a_corrected_resource_leaves_rows_of_other_origin(room):
+    own = "measurement_id,person_id,measurement_concept_id,measurement_date,measurement_type_concept_id\n17,1,1,2024-01-01,1\n"
+    room.send(BASE | {"measurement": own}, HOSPITAL)
+    room.send({"death": DEATH}, LINKED, "increment")
+    survey = {"category": [{"coding": [{"code": "survey"}]}]}
+    sent = room.send(fhir(measured("17", "1", **survey)), HOSPITAL, "increment", format="fhir")
+    assert sent.exit_code == 0
+    assert (room.count("measurement"), room.count("observation")) == (1, 1)
+    assert room.send(fhir(patient("1")), HOSPITAL, "increment", format="fhir").exit_code == 0
+    assert room.count("death") == 2
 
 
 # a controller begins to name itself
