@@ -18,6 +18,7 @@ from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.ingest.bind import NEW_IN_54
 from tasks.ingest.corrections import clear_resources, note_resources
+from tasks.ingest.device_rules import VERSIONED
 from tasks.ingest.linkage import tables_of_others
 from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import (
@@ -131,6 +132,7 @@ def _write(con: Connection, staged: Staged, quality_json: str) -> DeliveryOutcom
     if corrects:
         clear_resources(con, manifest, loaded)
     if manifest.format in CLINICAL_FORMATS and manifest.kind == "full":
+        con.register("versions_before", _versions(con, manifest.site_id))
         kept = _clear_replaced(con, staged)
     for table, rows in staged.tables:
         taken = _put_table(con, manifest, table)
@@ -138,7 +140,8 @@ def _write(con: Connection, staged: Staged, quality_json: str) -> DeliveryOutcom
             what = f"{table}: {rows:,} rows were staged, {taken:,} arrived"
             raise LakeError("lake", what, "nothing was committed; report this as a fault.")
     orphans = tuple(_drop_orphans(con, manifest.site_id, kept))
-    staged = replace(staged, findings=(*staged.findings, *orphans))
+    unversioned = tuple(_without_version(con, manifest.site_id, kept))
+    staged = replace(staged, findings=(*staged.findings, *orphans, *unversioned))
     outcome = staged.outcome(status_of(staged), None)
     _record(con, staged, outcome, quality_json)
     con.execute("commit")
@@ -192,6 +195,27 @@ def _drop_orphans(con: Connection, site_id: str, kept: Sequence[str]) -> Iterato
         )
         if gone:
             yield finding("W_LINK_ORPHANS", table=table, count=f"{gone:,}")
+
+
+def _versions(con: Connection, site_id: str) -> pa.Table:
+    query = "select udi_di, model_version from lake.omop.device_version where site_id = $site_id"
+    return con.execute(query, {"site_id": site_id}).to_arrow_table()
+
+
+def _without_version(con: Connection, site_id: str, kept: Sequence[str]) -> Iterator[Finding]:
+    """Count rows of kept tables whose version of a device ended with this delivery, by table."""
+    for table in kept:
+        if table not in VERSIONED:
+            continue
+        [(count,)] = con.execute(
+            f"select count(*) from lake.omop.{table} "
+            "semi join versions_before using (udi_di, model_version) "
+            "anti join (from lake.omop.device_version where site_id = $site_id) as now "
+            "using (udi_di, model_version) where site_id = $site_id",
+            {"site_id": site_id},
+        ).fetchall()
+        if count:
+            yield finding("W_LINK_VERSIONS", table=table, count=f"{count:,}")
 
 
 def _put_table(con: Connection, manifest: Manifest, table: str) -> int:

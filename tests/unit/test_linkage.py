@@ -293,6 +293,16 @@ def test_rows_of_persons_who_left_are_deleted_and_counted(room):
     assert codes == "W_LINK_ORPHANS"
 
 
+def test_rows_whose_version_ended_are_counted(room):
+    room.send(BASE | {"device": DEVICE, "device_version": DEVICE_VERSION}, HOSPITAL)
+    room.send({"device_inference": INFERENCE}, LINKED, "increment")
+    outcome = room.send(BASE, HOSPITAL)
+    assert outcome.codes == ("W_LINK_VERSIONS",)
+    assert "3 row(s) of device_inference" in outcome.messages[0].message
+    assert room.count("device_inference") == 3
+    assert room.send(BASE, HOSPITAL).status == "accepted"  # said once
+
+
 def test_rows_of_a_rejected_file_do_not_outlive_their_persons(room):
     room.send(BASE | {"death": DEATH})
     broken = text(DEATH).replace("death_date", "day")
