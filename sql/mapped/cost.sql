@@ -3,7 +3,8 @@
 -- Kind:    view
 -- Reads:   fhir.claim
 -- Notes:   cost_id is that of the claim where it has one item, else of its id and the item's place
---          in it, from 1 without a gap: ingest finds the items of a claim that is corrected by it;
+--          in it, from 1 without a gap: ingest finds the items of a claim that is corrected by it.
+--          Items of one sequence have one place, and so conflict;
 --          a currency that is named is concept 0: its ISO code has no place in the table.
 with
 
@@ -16,8 +17,7 @@ items as (
         claim.total,
         coalesce(len(claim.item), 0) as n_items,
         unnest(case when len(claim.item) > 0 then claim.item else [null] end) as item,
-        generate_subscripts(case when len(claim.item) > 0 then claim.item else [null] end, 1)
-            as place,
+        list_transform(claim.item, lambda i: i.sequence) as sequences,
 
     from fhir.claim
 
@@ -26,9 +26,10 @@ items as (
 mapped as (
 
     select
-        case when items.n_items > 1
-            then fhir_id(items.id || '/' || items.place)
-            else fhir_id(items.id)
+        case
+            when items.n_items <= 1 then fhir_id(items.id)
+            when items.item.sequence is not null
+            then fhir_id(items.id || '/' || list_position(items.sequences, items.item.sequence))
         end as cost_id,
         fhir_id(fhir_reference(items.patient)) as person_id,
         fhir_id(fhir_reference(items.item.encounter[1])) as cost_event_id,
