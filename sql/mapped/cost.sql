@@ -2,7 +2,10 @@
 -- Grain:   one row per item of a Claim; a Claim without items has one row, which is not complete.
 -- Kind:    view
 -- Reads:   fhir.claim
--- Notes:   a currency that is named is concept 0: its ISO code has no place in the table.
+-- Notes:   cost_id is that of the claim where it has one item, else of its id and the item's place
+--          in it, from 1 without a gap: ingest finds the items of a claim that is corrected by it.
+--          Items of one sequence have one place, and so conflict;
+--          a currency that is named is concept 0: its ISO code has no place in the table.
 with
 
 items as (
@@ -14,6 +17,7 @@ items as (
         claim.total,
         coalesce(len(claim.item), 0) as n_items,
         unnest(case when len(claim.item) > 0 then claim.item else [null] end) as item,
+        list_transform(claim.item, lambda i: i.sequence) as sequences,
 
     from fhir.claim
 
@@ -22,9 +26,10 @@ items as (
 mapped as (
 
     select
-        case when items.n_items > 1
-            then fhir_id(items.id || '/' || items.item.sequence)
-            else fhir_id(items.id)
+        case
+            when items.n_items <= 1 then fhir_id(items.id)
+            when items.item.sequence is not null
+            then fhir_id(items.id || '/' || list_position(items.sequences, items.item.sequence))
         end as cost_id,
         fhir_id(fhir_reference(items.patient)) as person_id,
         fhir_id(fhir_reference(items.item.encounter[1])) as cost_event_id,

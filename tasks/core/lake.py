@@ -33,6 +33,7 @@ LEDGER_COLUMNS = {
     "rows_deduplicated": "bigint",
     "status": "varchar",
     "code": "varchar",
+    "tables": "varchar",
 }
 DELIVERY_COLUMNS = {
     "delivery_id": "varchar",
@@ -53,6 +54,20 @@ _META = {"ledger": LEDGER_COLUMNS, "delivery": DELIVERY_COLUMNS}
 _SAID = ("site_id", "delivery_id", "data_class", "data_cutoff", "vocabulary_version")
 COMMITTED = ("accepted", "accepted_with_warnings", "partial")
 
+
+def same_controller(one: str, other: str) -> str:
+    """Return SQL for whether two names, whatever their blanks, form and case, are of one."""
+    names = (f"lower(nfc_normalize(trim({name}::varchar)))" for name in (one, other))
+    return f"({' is not distinct from '.join(names)})"
+
+
+LEDGER = """(
+    select snapshot_id, * from lake.meta.ledger
+    union all by name
+    select null::varchar as tables where false
+)"""
+"""The ledger with every column. `tables`: what a file of resources filled; older rows have none."""
+
 _FILLED = ", ".join(
     f"({quoted(resource)}, {quoted(table)})"
     for resource, tables in TABLES_OF.items()
@@ -60,7 +75,8 @@ _FILLED = ", ".join(
 )
 # A full delivery ends the files of its site that came before it: those of the tables that it
 # loads, and in the OMOP family all of its own controller, but for the tables whose file it
-# rejected. `commit._clear_replaced` deletes by the same rule.
+# rejected. One that loads `person` has as its own what came without the name of a controller.
+# `commit._clear_replaced` deletes by the same rule.
 _FILES_IN_FORCE = f"""
     with delivery as (
         select snapshot_id, * from lake.meta.delivery
@@ -74,15 +90,23 @@ _FILES_IN_FORCE = f"""
     files as (
         select
             committed.*,
-            coalesce(filled.table_name, ledger.table_name) as table_name,
+            if(
+                ledger.tables is null,
+                coalesce(filled.table_name, ledger.table_name),
+                filled.table_name
+            ) as table_name,
             coalesce(ledger.status, 'loaded') as file_status,
         from committed
-        left join lake.meta.ledger
+        left join {LEDGER} as ledger
             on committed.site_id = ledger.site_id
             and committed.delivery_id = ledger.delivery_id
             and committed.snapshot_id = ledger.snapshot_id
         left join (values {_FILLED}) as filled (resource, table_name)
             on ledger.table_name = filled.resource
+            and (
+                ledger.tables is null
+                or list_contains(string_split(ledger.tables, ','), filled.table_name)
+            )
     ),
     brought as (
         select
@@ -92,6 +116,9 @@ _FILES_IN_FORCE = f"""
             bool_or(file_status = 'loaded') as is_loaded,
             bool_or(file_status = 'rejected') as is_rejected,
         from files group by all
+    ),
+    with_persons as (
+        select distinct snapshot_id from brought where table_name = 'person' and is_loaded
     ),
     ended as (
         select distinct files.snapshot_id, files.table_name
@@ -105,13 +132,17 @@ _FILES_IN_FORCE = f"""
             on later.site_id = brought.site_id
             and later.snapshot_id = brought.snapshot_id
             and files.table_name = brought.table_name
+        left join with_persons on later.snapshot_id = with_persons.snapshot_id
         where
             not coalesce(brought.is_rejected, false)
             and (
                 coalesce(brought.is_loaded, false)
                 or (
                     later.family = 'omop'
-                    and later.controller is not distinct from files.controller
+                    and (
+                        {same_controller("later.controller", "files.controller")}
+                        or (files.controller is null and with_persons.snapshot_id is not null)
+                    )
                 )
             )
     ),
@@ -127,12 +158,16 @@ _FILES_IN_FORCE = f"""
 
 @dataclass(frozen=True, slots=True)
 class TableInForce:
-    """One table of a site, and a delivery whose rows in it are in force."""
+    """One table of a site, and a delivery whose rows in it are in force.
+
+    `is_own`: it came from the controller who was asked for.
+    """
 
     table: str
     delivery_id: str
     controller: str | None
     governance: str | None
+    is_own: bool
 
 
 @contextmanager
@@ -233,7 +268,8 @@ def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
 
     A full delivery ends what its controller sent before for the site, in whichever format of the
     model it came, and the tables that it loads whoever sent them, but for the tables whose file it
-    rejected. Increments add to it.
+    rejected. One with persons also ends what came without the name of a controller. Increments
+    add to it.
     """
     query = (
         f"{_FILES_IN_FORCE} select * exclude (family) from committed "  # noqa: S608 - a constant
@@ -244,21 +280,31 @@ def deliveries_in_force(con: Connection) -> list[dict[str, object]]:
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def tables_in_force(con: Connection, site_id: str) -> list[TableInForce]:
-    """Return the OMOP and device tables of a site with the deliveries that are in force there."""
+def tables_in_force(
+    con: Connection, site_id: str, controller: str | None = None
+) -> list[TableInForce]:
+    """Return the OMOP and device tables of a site with the deliveries that are in force there.
+
+    Args:
+        con: The lake.
+        site_id: The site.
+        controller: Whose tables are marked as own; by default those of nobody named.
+    """
     query = (
-        f"{_FILES_IN_FORCE} select distinct table_name, delivery_id, controller, governance "  # noqa: S608 - a constant
+        f"{_FILES_IN_FORCE} select distinct table_name, delivery_id, controller, governance, "  # noqa: S608 - constants
+        f"{same_controller('controller', '$controller')} as is_own "
         "from in_force where site_id = $site_id and family = 'omop' and table_name is not null "
         "order by all"
     )
-    found = con.execute(query, {"accepted": list(COMMITTED), "site_id": site_id}).fetchall()
+    asked = {"accepted": list(COMMITTED), "site_id": site_id, "controller": controller}
+    found = con.execute(query, asked).fetchall()
     return [TableInForce(*row) for row in found]
 
 
 def ledger_of(con: Connection, snapshot_ids: list[int]) -> list[dict[str, object]]:
     """Return the ledger rows of these commits, without checksums, by site, delivery and file."""
     found = con.execute(
-        "select snapshot_id, * exclude (sha256) from lake.meta.ledger "
+        "select snapshot_id, columns(c -> c not in ('sha256', 'tables')) from lake.meta.ledger "
         "where list_contains($ids, snapshot_id) "
         "order by site_id, delivery_id, file, snapshot_id",
         {"ids": snapshot_ids},

@@ -13,9 +13,12 @@ from tasks.core.omop import Column
 from tasks.ingest.udi import (
     CARRIERS,
     PRODUCTION,
+    SOURCE_VALUE,
     device_identifier,
     drops_lot_only,
     drops_production,
+    source_drops_production,
+    source_value,
 )
 
 NULL_TOKENS = ("NULL", "(NULL)", "NA", "<NA>", "#N/A", "N/A", "\\N", "NONE", "NIL", "NAT", ".", "-")
@@ -197,6 +200,8 @@ def _words(column: Column, reading: Reading) -> Cast:
         return _udi(column, reading)
     if column.name == PRODUCTION:
         return Cast("null::varchar", "null::varchar", "'W_UDI_PRODUCTION'")
+    if column.name == SOURCE_VALUE:
+        return _source_value(reading)
     missing = "E_DEVICE_VERSION" if column.name == "model_version" else "E_REQUIRED_NULL"
     code = f"case when {_control('{v}')} then 'E_CONTROL_CHAR' end"
     return Cast("{v}", "{v}", code if reading.check_control else None, missing)
@@ -212,6 +217,14 @@ def _udi(column: Column, reading: Reading) -> Cast:
         f"when {drops_production('{v}', di)} then 'W_UDI_PRODUCTION' end"
     )
     return Cast(di, di, code)
+
+
+def _source_value(reading: Reading) -> Cast:
+    """What names device and version in OMOP; a UDI in it is cut as in a column of its own."""
+    kept = source_value("{v}")
+    control = f"when {_control(kept)} then 'E_CONTROL_CHAR'" if reading.check_control else ""
+    code = f"case {control} when {source_drops_production('{v}')} then 'W_UDI_PRODUCTION' end"
+    return Cast(kept, kept, code)
 
 
 def _control(text: str) -> str:

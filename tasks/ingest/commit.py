@@ -4,19 +4,21 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
 from tasks.core.duck import identifier, quoted
 from tasks.core.errors import LakeError
-from tasks.core.fhir import CLINICAL_FORMATS, tables_filled
+from tasks.core.fhir import CLINICAL_FORMATS, TABLES_OF, tables_filled
 from tasks.core.lake import Connection, open_lake
 from tasks.core.omop import Table, omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.ingest.bind import NEW_IN_54
+from tasks.ingest.corrections import clear_resources, note_resources
+from tasks.ingest.device_rules import VERSIONED
 from tasks.ingest.linkage import tables_of_others
 from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import (
@@ -107,7 +109,7 @@ def _late(con: Connection, staged: Staged) -> list[Finding]:
     """Look again, now that nobody else can write: was something committed since staging?"""
     if staged.status != "staged":
         return []
-    return standing(con, _manifest(staged), str(staged.content), _filled_by(staged.files, "loaded"))
+    return standing(con, _manifest(staged), str(staged.content), _filled_by(staged, "loaded"))
 
 
 def status_of(staged: Staged) -> DeliveryStatus:
@@ -122,31 +124,39 @@ def _write(con: Connection, staged: Staged, quality_json: str) -> DeliveryOutcom
     """Put the rows of a staged delivery in force, record it, commit; return what became of it."""
     manifest, kept = _manifest(staged), list[str]()
     con.execute(f"attach {quoted(staged.stage_file)} as stage (read_only)")
+    loaded = [file.table for file in staged.files if file.status == "loaded"]
+    corrects = manifest.format == "fhir" and manifest.kind == "increment"
+    if corrects:
+        note_resources(con, loaded)
     con.execute("begin")
+    if corrects:
+        clear_resources(con, manifest, loaded)
     if manifest.format in CLINICAL_FORMATS and manifest.kind == "full":
-        kept = _clear_replaced(con, manifest, staged.files)
+        con.register("versions_before", _versions(con, manifest.site_id))
+        kept = _clear_replaced(con, staged)
     for table, rows in staged.tables:
         taken = _put_table(con, manifest, table)
         if taken != rows:
             what = f"{table}: {rows:,} rows were staged, {taken:,} arrived"
             raise LakeError("lake", what, "nothing was committed; report this as a fault.")
     orphans = tuple(_drop_orphans(con, manifest.site_id, kept))
-    staged = replace(staged, findings=(*staged.findings, *orphans))
+    unversioned = tuple(_without_version(con, manifest.site_id, kept))
+    staged = replace(staged, findings=(*staged.findings, *orphans, *unversioned))
     outcome = staged.outcome(status_of(staged), None)
     _record(con, staged, outcome, quality_json)
     con.execute("commit")
     return outcome
 
 
-def _clear_replaced(con: Connection, manifest: Manifest, files: Sequence[FileOutcome]) -> list[str]:
+def _clear_replaced(con: Connection, staged: Staged) -> list[str]:
     """Delete what a full delivery replaces; return the tables that may hold rows from before.
 
     Those stay whose file was rejected, and those of another controller that it does not bring:
     the rule of `lake.deliveries_in_force`.
     """
-    loaded = _filled_by(files, "loaded")
-    kept = _filled_by(files, "rejected")
-    kept |= {held.table for held in tables_of_others(con, manifest)} - loaded
+    manifest, loaded = _manifest(staged), _filled_by(staged, "loaded")
+    kept = _filled_by(staged, "rejected")
+    kept |= {held.table for held in tables_of_others(con, manifest, loaded)} - loaded
     filled = con.execute(
         "select table_name from ducklake_table_info('lake') where file_count > 0"
     ).fetchall()
@@ -157,14 +167,19 @@ def _clear_replaced(con: Connection, manifest: Manifest, files: Sequence[FileOut
     return [table for table in omop_tables() if table in kept and (table,) in filled]
 
 
-def _filled_by(files: Sequence[FileOutcome], status: FileStatus) -> set[str]:
+def _filled_by(staged: Staged, status: FileStatus) -> set[str]:
     """Return the tables that the files of this status fill."""
-    return {
-        table
-        for file in files
-        if file.status == status and file.table
-        for table in tables_filled(file.table)
-    }
+    files = (file for file in staged.files if file.status == status)
+    return {table for file in files for table in _tables_of(file, staged)}
+
+
+def _tables_of(file: FileOutcome, staged: Staged) -> Collection[str]:
+    """Return the tables that a file fills: of resources that were loaded, those that got rows."""
+    filled = tables_filled(file.table) if file.table else ()
+    if file.status != "loaded" or file.table not in TABLES_OF:
+        return filled
+    rows = dict(staged.tables)
+    return [table for table in filled if rows.get(table)]
 
 
 def _drop_orphans(con: Connection, site_id: str, kept: Sequence[str]) -> Iterator[Finding]:
@@ -180,6 +195,27 @@ def _drop_orphans(con: Connection, site_id: str, kept: Sequence[str]) -> Iterato
         )
         if gone:
             yield finding("W_LINK_ORPHANS", table=table, count=f"{gone:,}")
+
+
+def _versions(con: Connection, site_id: str) -> pa.Table:
+    query = "select udi_di, model_version from lake.omop.device_version where site_id = $site_id"
+    return con.execute(query, {"site_id": site_id}).to_arrow_table()
+
+
+def _without_version(con: Connection, site_id: str, kept: Sequence[str]) -> Iterator[Finding]:
+    """Count rows of kept tables whose version of a device ended with this delivery, by table."""
+    for table in kept:
+        if table not in VERSIONED:
+            continue
+        [(count,)] = con.execute(
+            f"select count(*) from lake.omop.{table} "
+            "semi join versions_before using (udi_di, model_version) "
+            "anti join (from lake.omop.device_version where site_id = $site_id) as now "
+            "using (udi_di, model_version) where site_id = $site_id",
+            {"site_id": site_id},
+        ).fetchall()
+        if count:
+            yield finding("W_LINK_VERSIONS", table=table, count=f"{count:,}")
 
 
 def _put_table(con: Connection, manifest: Manifest, table: str) -> int:
@@ -261,7 +297,10 @@ def _record(con: Connection, staged: Staged, outcome: DeliveryOutcome, quality_j
     ids = {"delivery_id": outcome.delivery_id, "site_id": outcome.site_id}
     sha256 = {entry.name: entry.sha256.lower() for entry in manifest.files} if manifest else {}
     files = outcome.files or (_unread(outcome),)
-    rows = [{**ids, **_ledger_row(file, sha256.get(file.file))} for file in files]
+    rows = [
+        {**ids, **_ledger_row(file, sha256.get(file.file)), "tables": _recorded(file, staged)}
+        for file in files
+    ]
     _insert(con, "ledger", rows)
     said = manifest.model_dump() if manifest else {}
     delivery = {key: said.get(key) for key in _SAID} | {
@@ -300,6 +339,13 @@ def _ledger_row(file: FileOutcome, sha256: str | None) -> dict[str, object]:
         "status": file.status,
         "code": ",".join(file.codes) or None,
     }
+
+
+def _recorded(file: FileOutcome, staged: Staged) -> str | None:
+    """What the ledger says a file of resources filled; None where its table says it."""
+    if file.status != "loaded" or file.table not in TABLES_OF:
+        return None
+    return ",".join(_tables_of(file, staged))
 
 
 def _insert(con: Connection, table: str, rows: list[dict[str, object]]) -> None:

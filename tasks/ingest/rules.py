@@ -131,6 +131,11 @@ RULES: dict[str, Rule] = {
         "in person, and were deleted",
         "have their sender deliver the table again.",
     ),
+    "W_LINK_VERSIONS": _warn(
+        "{count} row(s) of {table} stay in force from before and name a version of a device that "
+        "is no longer in device_version",
+        "send device_version again with every version that ran, by whoever delivers it.",
+    ),
     "E_SCHEMA_DRIFT": _reject_delivery(
         "is not a whole number in any row", "send the ids in the form of earlier deliveries."
     ),

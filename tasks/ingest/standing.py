@@ -6,10 +6,16 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from tasks.core.fhir import CLINICAL_FORMATS, names_filling
-from tasks.core.lake import COMMITTED, Connection, open_lake
+from tasks.core.lake import COMMITTED, LEDGER, Connection, open_lake, same_controller
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
-from tasks.ingest.linkage import linkage_faults, tables_of_others
+from tasks.ingest.linkage import (
+    Brought,
+    brought_by,
+    linkage_faults,
+    tables_of_others,
+    takes_unnamed,
+)
 from tasks.ingest.manifest import MANIFEST, Manifest
 from tasks.ingest.model import Finding
 from tasks.ingest.rules import finding
@@ -35,7 +41,7 @@ def standing(
         con: The lake.
         manifest: What the delivery says about itself.
         content: Its identity, from `content_sha256`.
-        loaded: The tables that it loads; those that its manifest lists where this is not known.
+        loaded: The tables that it loads. Before its rows are read only what is certain refuses it.
     """
     delivery_id = manifest.delivery_id
     known = con.execute(
@@ -51,8 +57,8 @@ def standing(
         return [finding("I_DUPLICATE_DELIVERY", MANIFEST, delivery_id=delivery_id)]
     if known:
         return [finding("E_DELIVERY_ID_REUSED", MANIFEST, delivery_id=delivery_id)]
-    brought = tables_of(manifest) if loaded is None else loaded
-    return [*_out_of_order(con, manifest), *linkage_faults(con, manifest, brought)]
+    brought = brought_by(manifest, loaded)
+    return [*_out_of_order(con, manifest, brought), *linkage_faults(con, manifest, brought)]
 
 
 def persons_in_force(con: Connection, site_id: str) -> pa.Table:
@@ -66,8 +72,10 @@ def versions_in_force(con: Connection, manifest: Manifest) -> pa.Table:
 
     A full delivery ends those of its own controller, unless its own file of them was refused.
     """
-    stay = manifest.kind == "increment" or "device_version" in tables_of(manifest)
-    stay = stay or any(held.table == "device_version" for held in tables_of_others(con, manifest))
+    brought = tables_of(manifest)
+    others = tables_of_others(con, manifest, brought)
+    stay = manifest.kind == "increment" or "device_version" in brought
+    stay = stay or any(held.table == "device_version" for held in others)
     query = (
         "select udi_di, model_version from lake.omop.device_version "
         "where site_id = $site_id and $stay"
@@ -89,19 +97,26 @@ def snapshot_of(con: Connection, manifest: Manifest) -> int | None:
     return None if not found or found[0] is None else int(found[0])
 
 
-_NEWER = """
+_NEWER = f"""
     select delivery.delivery_id, delivery.data_cutoff
     from lake.meta.delivery as delivery
-    join lake.meta.ledger as ledger using (site_id, delivery_id)
+    join {LEDGER} as ledger using (site_id, delivery_id)
     where site_id = $site_id and list_contains($formats, format) and data_cutoff > $data_cutoff
         and list_contains($committed, delivery.status) and ledger.status = 'loaded'
-        and (list_contains($tables, ledger.table_name)
-            or (format <> 'table' and delivery.controller is not distinct from $controller))
+        and (
+            if(
+                ledger.tables is null,
+                list_contains($names, ledger.table_name),
+                list_has_any($tables, string_split(ledger.tables, ','))
+            )
+            or (format <> 'table' and {same_controller("delivery.controller", "$controller")})
+            or (format <> 'table' and $takes_unnamed and delivery.controller is null)
+        )
     order by data_cutoff desc, delivery.snapshot_id desc limit 1
-"""
+"""  # noqa: S608 - constants of our own
 
 
-def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
+def _out_of_order(con: Connection, manifest: Manifest, brought: Brought) -> list[Finding]:
     """A delivery must not be older than what it would replace or correct.
 
     That is what its controller sent before, and any earlier state of the tables that it brings.
@@ -111,9 +126,11 @@ def _out_of_order(con: Connection, manifest: Manifest) -> list[Finding]:
         "site_id": manifest.site_id,
         "formats": list(CLINICAL_FORMATS) if clinical else [manifest.format],
         "controller": manifest.controller,
+        "takes_unnamed": takes_unnamed(manifest, brought.certain),
         "data_cutoff": manifest.data_cutoff,
         "committed": list(COMMITTED),
-        "tables": sorted(names_filling(tables_of(manifest))),
+        "tables": sorted(brought.certain),
+        "names": sorted(names_filling(brought.certain)),
     }
     newer = con.execute(_NEWER, params).fetchone()
     if newer is None:

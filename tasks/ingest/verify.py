@@ -85,6 +85,12 @@ def tables_of(manifest: Manifest) -> frozenset[str]:
     return frozenset(table for file in listed_files(Path(), manifest) for table in file.fills)
 
 
+def tables_of_resources(manifest: Manifest) -> frozenset[str]:
+    """Return the tables that the listed files of resources may fill."""
+    files = (file for file in listed_files(Path(), manifest) if file.is_resource)
+    return frozenset(table for file in files for table in file.fills)
+
+
 def content_sha256(manifest: Manifest) -> str:
     """Return the identity of what is delivered: the files and how they are to be read."""
     files = sorted((entry.name, entry.sha256.lower(), entry.table) for entry in manifest.files)

@@ -51,6 +51,22 @@ UDIS = {
     "elements, FNC1": (f"\x1d01{DI}21SER", DI, "W_UDI_PRODUCTION"),
     "elements, no DI": ("]d21728123121SER", None, "E_REQUIRED_NULL"),
     "digital link": (f"https://id.gs1.org/01/{DI}/21/SER?17=281231", DI, "W_UDI_PRODUCTION"),
+    "digital link, capitals": (f"HTTPS://ID.GS1.ORG/01/{DI}/21/SER", DI, "W_UDI_PRODUCTION"),
+    "digital link, fragment": (f"https://id.gs1.org/01/{DI}#SER", DI, "W_UDI_PRODUCTION"),
+    "digital link, no scheme": (f"id.gs1.org/01/{DI}/21/SER", DI, "W_UDI_PRODUCTION"),
+    "digital link, no DI": ("https://id.gs1.org/21/SER", None, "E_REQUIRED_NULL"),
+    "EPC": ("urn:epc:id:sgtin:880123456.0789.SER", None, "E_REQUIRED_NULL"),
+    "elements, blanks": (f"01 {DI} 21 SER", DI, "W_UDI_PRODUCTION"),
+    "brackets, blanks inside": (f"( 01 ){DI}( 21 )SER", DI, "W_UDI_PRODUCTION"),
+    "brackets, blanks behind": ("(01)880X 21 SER", "880X", "W_UDI_PRODUCTION"),
+    "brackets, square": (f"[01]{DI}[21]SER", DI, "W_UDI_PRODUCTION"),
+    "brackets, full width": (f"（01）{DI}（21）SER", DI, "W_UDI_PRODUCTION"),
+    "words": (f"{DI} SN:SER", DI, "W_UDI_PRODUCTION"),
+    "words before": (f"DI:{DI};SN:SER", DI, "W_UDI_PRODUCTION"),
+    "slash": (f"{DI}/SER", DI, "W_UDI_PRODUCTION"),
+    "bar": (f"{DI}|SER", DI, "W_UDI_PRODUCTION"),
+    "hyphen": (f"{DI}-SER", DI, "W_UDI_PRODUCTION"),
+    "a code with digits": (f"B-{DI}", f"B-{DI}", None),
     "HIBCC": ("+A123BJC5D6E71/$$520015LOT", "+A123BJC5D6E71", "W_UDI_PRODUCTION"),
     "HIBCC, DI alone": ("+A123BJC5D6E71", "+A123BJC5D6E71", None),
     "HIBCC, no DI": ("+$$520015LOT", None, "E_REQUIRED_NULL"),
@@ -82,6 +98,23 @@ def test_a_lot_in_an_omop_table_is_information(con):
     assert cast(con, column, f"(01){DI}(10)AI-CXR") == (DI, "I_UDI_LOT")
     assert cast(con, column, WHOLE) == (DI, "W_UDI_PRODUCTION")
     assert cast(con, column, "(21)SERIAL99") == (None, "W_UDI_PRODUCTION")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "code"),
+    [
+        ("CXR 2.1", "CXR 2.1", None),
+        ("Luna / CXR|1", "Luna / CXR|1", None),
+        (f"{DI}|2.1", f"{DI}|2.1", None),
+        (f"(01){DI}|2.1", f"{DI}|2.1", None),
+        (f"{WHOLE}|2.1", f"{DI}|2.1", "W_UDI_PRODUCTION"),
+        (f"HTTPS://ID.GS1.ORG/01/{DI}/21/SER|1|2", f"{DI}|1|2", "W_UDI_PRODUCTION"),
+        ("urn:epc:id:sgtin:880123456.0789.SER|2", "|2", "W_UDI_PRODUCTION"),
+        ("(21)SERIAL99", None, "W_UDI_PRODUCTION"),
+    ],
+)
+def test_a_source_value_keeps_the_device_identifier_of_its_udi(con, value, kept, code):
+    assert cast(con, Column("device_source_value", "VARCHAR", False), value) == (kept, code)
 
 
 def staged(tmp_path, tables, **manifest):

@@ -14,6 +14,7 @@ from tasks.core.omop import omop_tables
 from tasks.ingest.linkage import missing_keys
 from tasks.ingest.manifest import Governance, read_manifest
 from tasks.ingest.verify import content_sha256
+from tests.fhir_world import claim, device, inference, measured, patient
 from tests.ingest_world import (
     BASE,
     DEATH,
@@ -27,6 +28,7 @@ from tests.ingest_world import (
     counts,
     ingest,
     lake_rows,
+    ndjson,
     person_ids,
     text,
     write_delivery,
@@ -162,7 +164,17 @@ def test_every_key_is_needed(key):
 
 @pytest.mark.parametrize(
     ("basis", "needed"),
-    [("Consent of the persons", 0), ("consent", 0), ("개인정보 제공 동의", 0), ("no consent", 1)],
+    [
+        ("Consent", 0),
+        (" informed  consent ", 0),
+        ("동의", 0),
+        ("정보주체의 동의", 0),
+        ("no consent", 1),
+        ("consent not obtained", 1),
+        ("Consent waived by IRB", 1),
+        ("동의 면제", 1),
+        ("정보주체 동의 없이 처리(제28조의2)", 1),
+    ],
 )
 def test_consent_needs_no_combining_agency(basis, needed):
     said = json.dumps(without("combining_agency_case", legal_basis=basis))
@@ -212,7 +224,7 @@ def test_a_table_has_one_controller_at_a_time(room):
     room.send(BASE | {"device": DEVICE}, HOSPITAL)
     outcome = room.send({"device": DEVICE, "device_version": DEVICE_VERSION}, LINKED, "increment")
     assert outcome.codes == ("E_GOVERNANCE",)
-    assert "device, which 'Hospital' delivered" in outcome.messages[0].message
+    assert "device, which came from 'Hospital'" in outcome.messages[0].message
     assert "To fix: " in outcome.messages[0].message
     assert room.send({"device_version": DEVICE_VERSION}, LINKED, "increment").status == "accepted"
     more = room.send({"device_version": DEVICE_VERSION}, LINKED, "increment")
@@ -281,6 +293,16 @@ def test_rows_of_persons_who_left_are_deleted_and_counted(room):
     assert codes == "W_LINK_ORPHANS"
 
 
+def test_rows_whose_version_ended_are_counted(room):
+    room.send(BASE | {"device": DEVICE, "device_version": DEVICE_VERSION}, HOSPITAL)
+    room.send({"device_inference": INFERENCE}, LINKED, "increment")
+    outcome = room.send(BASE, HOSPITAL)
+    assert outcome.codes == ("W_LINK_VERSIONS",)
+    assert "3 row(s) of device_inference" in outcome.messages[0].message
+    assert room.count("device_inference") == 3
+    assert room.send(BASE, HOSPITAL).status == "accepted"  # said once
+
+
 def test_rows_of_a_rejected_file_do_not_outlive_their_persons(room):
     room.send(BASE | {"death": DEATH})
     broken = text(DEATH).replace("death_date", "day")
@@ -290,6 +312,127 @@ def test_rows_of_a_rejected_file_do_not_outlive_their_persons(room):
     assert "W_LINK_ORPHANS" in outcome.codes
     assert lake_rows(room.home, "select person_id from lake.omop.death") == [(2,)]
     assert counts(outcome, "death") == (2, 0, 2, 0)
+
+
+# what files of resources bring
+
+
+def fhir(*resources):
+    """Return files of FHIR resources by name."""
+    names = dict.fromkeys(item["resourceType"] for item in resources)
+    return {
+        f"{name}.ndjson": ndjson(*(item for item in resources if item["resourceType"] == name))
+        for name in names
+    }
+
+
+PATIENTS = [patient(str(number)) for number in (1, 2, 3)]
+
+
+def held_by(room):
+    with open_lake(room.home, SITE) as con:
+        return {held.table: held.controller for held in tables_in_force(con, "siteA")}
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_resources_bring_the_tables_that_they_fill(room, older):
+    room.send(BASE, HOSPITAL)
+    room.send(LOG | {"death": DEATH}, LINKED, "increment", data_cutoff="2025-06-30")
+    full = fhir(*PATIENTS, measured("m1", "1"))
+    sent = room.send(full, HOSPITAL, format="fhir", data_cutoff="2025-05-31")
+    assert sent.status == "accepted"
+    assert (room.count("device_inference"), room.count("death")) == (3, 2)
+    assert room.in_force() == ["D-2", "D-3"]
+    if older:
+        with open_lake(room.home, SITE, write=True) as con:
+            con.execute("alter table lake.meta.ledger drop column tables")
+        assert held_by(room)["death"] == "Hospital"  # an older ledger does not tell
+        return
+    assert held_by(room) == {
+        "person": "Hospital", "observation_period": "Hospital", "measurement": "Hospital",
+        "device_version": "Maker", "device_inference": "Maker", "death": "Maker",
+    }  # fmt: skip
+    more = room.send(LOG | {"death": DEATH}, LINKED, "increment", data_cutoff="2025-06-30")
+    assert more.status == "accepted"
+
+
+def test_resources_take_over_a_table_that_they_fill(room):
+    room.send(BASE, HOSPITAL)
+    room.send({"death": DEATH}, LINKED, "increment")
+    dead = [patient("1", deceasedDateTime="2024-05-01"), *PATIENTS[1:]]
+    assert room.send(fhir(dead[0]), HOSPITAL, "increment", format="fhir").codes == ("E_GOVERNANCE",)
+    assert room.send(fhir(*dead), HOSPITAL, format="fhir").status == "accepted"
+    assert (held_by(room)["death"], room.count("death")) == ("Hospital", 1)
+    assert room.send(fhir(*PATIENTS), HOSPITAL, format="fhir").status == "accepted"
+    assert room.count("death") == 0
+    assert "death" not in held_by(room)
+
+
+def test_an_increment_of_resources_may_follow_the_table_of_another(room):
+    room.send(fhir(*PATIENTS), HOSPITAL, format="fhir")
+    assert room.send({"death": DEATH}, LINKED, "increment").status == "accepted"
+    more = room.send(fhir(patient("4")), HOSPITAL, "increment", format="fhir")
+    assert more.status == "accepted"
+    assert (room.count("person"), room.count("death")) == (4, 2)
+
+
+def test_a_corrected_resource_leaves_no_row_behind(room):
+    many = [("v1", 10)] * 70
+    dead = [patient("1", deceasedDateTime="2024-05-01"), *PATIENTS[1:]]
+    first = [
+        *dead, device(), measured("m1", "1"), measured("17", "2"), inference("i1", "1"),
+        claim("k1", "1", ("v1", 100), ("v1", 200)), claim("k2", "1", ("v1", 50)),
+        claim("k3", "2", *many), claim("8", "2", ("v1", 7)),
+    ]  # fmt: skip
+    assert room.send(fhir(*first), HOSPITAL, format="fhir").exit_code == 0
+    survey = {"category": [{"coding": [{"code": "survey"}]}]}
+    second = [
+        patient("1"), measured("m1", "1", **survey), measured("i1", "1"),
+        claim("k1", "1", ("v1", 300)), claim("k2", "1", ("v1", 25), ("v1", 26)),
+        claim("k3", "2", ("v1", 1)),
+    ]  # fmt: skip
+    assert room.send(fhir(*second), HOSPITAL, "increment", format="fhir").exit_code == 0
+    assert room.count("death") == 0
+    assert (room.count("person"), room.count("observation_period")) == (3, 3)
+    assert (room.count("measurement"), room.count("observation")) == (2, 1)
+    assert room.count("device_inference") == 0
+    costs = lake_rows(room.home, "select total_cost from lake.omop.cost order by 1")
+    assert costs == [(1,), (7,), (25,), (26,), (300,)]
+
+
+def test_a_corrected_resource_leaves_rows_of_other_origin(room):
+    own = "measurement_id,person_id,measurement_concept_id,measurement_date,measurement_type_concept_id\n17,1,1,2024-01-01,1\n"
+    room.send(BASE | {"measurement": own}, HOSPITAL)
+    room.send({"death": DEATH}, LINKED, "increment")
+    survey = {"category": [{"coding": [{"code": "survey"}]}]}
+    sent = room.send(fhir(measured("17", "1", **survey)), HOSPITAL, "increment", format="fhir")
+    assert sent.exit_code == 0
+    assert (room.count("measurement"), room.count("observation")) == (1, 1)
+    assert room.send(fhir(patient("1")), HOSPITAL, "increment", format="fhir").exit_code == 0
+    assert room.count("death") == 2
+
+
+# a controller begins to name itself
+
+
+def test_a_site_that_names_itself_replaces_its_own_rows(room):
+    room.send(BASE | {"death": DEATH})
+    assert room.send(BASE, {"controller": "Hospital"}).status == "accepted"
+    assert room.count("death") == 0
+    assert room.in_force() == ["D-2"]
+    assert room.send({"death": DEATH}, {"controller": " hospital "}, "increment").exit_code == 0
+    assert room.send(BASE, {"controller": "HOSPITAL"}).status == "accepted"
+    assert room.in_force() == ["D-4"]
+
+
+def test_a_log_in_full_does_not_replace_the_rows_of_nobody_named(room):
+    room.send(BASE)
+    assert room.send({"device": DEVICE}, {"controller": "Maker"}).codes == ("E_GOVERNANCE",)
+    assert room.send({"device": DEVICE}, LINKED).status == "accepted"
+    assert room.count("person") == 3
+    refused = room.send({"death": DEATH, **BASE}, {"controller": "Hospital"}, "increment")
+    assert "a delivery that names no controller" in refused.messages[0].message
+    assert "full delivery with person" in refused.messages[0].message
 
 
 # the two rules are one
@@ -324,7 +467,7 @@ def test_deliveries_in_force_are_those_whose_rows_are_there(room, seed):
         tables = {name: TABLES[name].format(d=f"D-{number}") for name in names}
         if draw.random() < 0.2 and len(names) > 1:
             tables[names[-1]] = "nothing\n1\n"
-        room.send(tables, LINKED | {"controller": draw.choice("AB")}, kind)
+        room.send(tables, LINKED | {"controller": draw.choice(["A", "a", "B", None])}, kind)
         with open_lake(room.home, SITE) as con:
             said = {(held.table, held.delivery_id) for held in tables_in_force(con, "siteA")}
             in_force = {str(row["delivery_id"]) for row in deliveries_in_force(con)}
