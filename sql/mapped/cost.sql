@@ -26,8 +26,8 @@ mapped as (
             then fhir_id(items.id || '/' || items.item.sequence)
             else fhir_id(items.id)
         end as cost_id,
-        fhir_id(fhir_reference(items.patient)) as person_id,
-        fhir_id(fhir_reference(items.item.encounter[1])) as cost_event_id,
+        fhir_id(fhir_reference(items.patient, 'Patient')) as person_id,
+        fhir_id(fhir_reference(items.item.encounter[1], 'Encounter')) as cost_event_id,
         'Visit' as cost_domain_id,
         32817 as cost_type_concept_id,
         case when coalesce(items.item.net.currency, items.total.currency) is not null then 0 end

@@ -8,7 +8,7 @@ mapped as (
 
     select
         fhir_id(observation.id) as measurement_id,
-        fhir_id(fhir_reference(observation.subject)) as person_id,
+        fhir_id(fhir_reference(observation.subject, 'Patient')) as person_id,
         fhir_concept(observation.code) as measurement_concept_id,
         observation.effectiveDateTime as measurement_date,
         fhir_time(observation.effectiveDateTime) as measurement_datetime,
@@ -17,7 +17,7 @@ mapped as (
         fhir_unit(observation.valueQuantity) as unit_concept_id,
         observation.referenceRange[1].low.value as range_low,
         observation.referenceRange[1].high.value as range_high,
-        fhir_id(fhir_reference(observation.encounter)) as visit_occurrence_id,
+        fhir_id(fhir_reference(observation.encounter, 'Encounter')) as visit_occurrence_id,
         fhir_source(observation.code) as measurement_source_value,
         observation.valueQuantity.unit as unit_source_value,
         observation.valueString as value_source_value,

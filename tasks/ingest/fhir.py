@@ -138,6 +138,11 @@ SHAPES: dict[str, Shape] = {
 _OHDSI = "'https://fhir-terminology.ohdsi.org'"
 _EXTENDED = f"list_filter(extensions, lambda e: e.url = {quoted('urn:causeway:')} || name)[1]"
 _VALUES = ", ".join(f"{_EXTENDED}.value{kind}" for kind in _SIMPLE)
+# Type/id, after a server's address or not, of any version; or an urn, which has no type
+_REFERS_TO = (
+    "'^(?:(?:[A-Za-z][A-Za-z0-9+.-]*://.+/)?(?:' || kind || ')/|urn:(?:uuid|oid):)"
+    "([^/?#]+)(?:/_history/[^/?#]+)?$'"
+)
 _ZONED = "'.*T.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)'"
 
 _UCUM = {
@@ -162,8 +167,10 @@ _MACROS = (
         when regexp_full_match(id, '[0-9]{1,18}') then try_cast(id as bigint)
         when id <> '' then try_cast('0x' || left(sha256(id), 15) as bigint)
     end""",
-    # what a reference points to: its last part, after / or :
-    "fhir_reference(reference) as nullif(regexp_extract(reference.reference, '[^/:]*$'), '')",
+    # the id of what a reference points to, null where that is of another type than `kind`
+    f"""fhir_reference(reference, kind) as nullif(
+        regexp_extract(reference.reference, {_REFERS_TO}, 1), ''
+    )""",
     # the concept that the site mapped the code to, 0 without one
     f"""fhir_concept(concept) as coalesce(
         list_filter(concept.coding, lambda c: c.system = {_OHDSI})[1].code, '0'

@@ -420,6 +420,7 @@ def reading(key, *extensions, result=(), **more):
         "effectiveDateTime": "2024-03-01T11:00:00+09:00",
         "conclusionCode": [{"coding": [{"code": "NEG"}]}],
         "extension": list(extensions),
+        **more,
     } | more
 
 
@@ -507,6 +508,70 @@ def test_time_under_observation_is_told_from_events_where_it_is_not_stated(tmp_p
         (2, "2024-04-01", "2024-06-01"),
         (3, "2024-04-01", "2025-01-01"),
     ]
+
+
+REFERENCES = {
+    "Patient/1": 1,
+    "Patient/1/_history/3": 1,
+    "http://other.org/fhir/Patient/2": 2,
+    "https://site.kr/r4/Patient/2/_history/7": 2,
+    "urn:uuid:3": 3,
+    "urn:oid:3": 3,
+    "Group/2": None,
+    "http://other.org/fhir/Group/2": None,
+    "http://other.org/Patient/1/Group/2": None,
+    "Patient/1/_history": None,
+    "Patient/_history/3": None,
+    "Group/Patient/2": None,
+    "patient/1": None,
+    "Patient/1?x": None,
+    "Patient?identifier=1": None,
+    "Patient/": None,
+    "#1": None,
+    "1": None,
+    "": None,
+}
+
+
+def test_a_reference_names_what_it_points_to_and_its_type(tmp_path):
+    given = [
+        measured(str(n), 1, subject={"reference": reference})
+        for n, reference in enumerate(REFERENCES, start=1)
+    ]
+    home = a_home(tmp_path)
+    outcome = ingest(home, delivery(tmp_path / "d", PEOPLE | {"Observation": given}))
+    found = {row["measurement_id"]: row["person_id"] for row in rows(home, "measurement")}
+    assert [found.get(n) for n in range(1, len(given) + 1)] == list(REFERENCES.values())
+    nobody = [n for n, person in enumerate(REFERENCES.values(), start=1) if person is None]
+    places = [("Observation.ndjson", line, "person_id") for line in nobody]
+    assert lines(outcome, "E_REQUIRED_NULL") == places
+
+
+def test_references_of_the_device_side_name_their_type_too(tmp_path):
+    version, other = "ImagingStudy/s9/_history/2", "Media/s9"
+    role, group = "PractitionerRole/r1/_history/2", "Organization/r1"
+    given = [
+        inference("a", 1, derivedFrom=[{"reference": version}]),
+        inference("b", 1, device={"reference": "Device/cad-1/_history/2"}),
+        inference("c", 1, derivedFrom=[{"reference": other}]),
+        inference("d", 1, device={"reference": "DeviceMetric/cad-1"}),
+    ]
+    read = [
+        reading(key, imagingStudy=[{"reference": study}], resultsInterpreter=[{"reference": by}])
+        for key, study, by in [("a", version, role), ("b", other, role), ("c", version, group)]
+    ]
+    resources = {"Device": [device()], "Observation": given, "DiagnosticReport": read}
+    of = mapped(tmp_path, resources)
+    said = [(row["study_id"], row["udi_di"]) for row in of("device_inference")]
+    assert said == [("s9", "08800000000011"), ("study-b", "08800000000011")]
+    assert [(row["case_id"], row["reader_id"]) for row in of("device_reading")] == [("s9", "r1")]
+    assert (
+        "visit_occurrence_id"
+        not in mapped(
+            tmp_path / "e",
+            {"Observation": [measured("1", 1, encounter={"reference": "EpisodeOfCare/5"})]},
+        )("measurement")[0]
+    )
 
 
 def nested(**more):
