@@ -13,6 +13,7 @@ mapped as (
         observation.effectiveDateTime as measurement_date,
         fhir_time(observation.effectiveDateTime) as measurement_datetime,
         32817 as measurement_type_concept_id,
+        fhir_operator(observation.valueQuantity) as operator_concept_id,
         observation.valueQuantity.value as value_as_number,
         fhir_unit(observation.valueQuantity) as unit_concept_id,
         observation.referenceRange[1].low.value as range_low,
