@@ -31,8 +31,8 @@ mapped as (
             when items.item.sequence is not null
             then fhir_id(items.id || '/' || list_position(items.sequences, items.item.sequence))
         end as cost_id,
-        fhir_id(fhir_reference(items.patient)) as person_id,
-        fhir_id(fhir_reference(items.item.encounter[1])) as cost_event_id,
+        fhir_id(fhir_reference(items.patient, 'Patient')) as person_id,
+        fhir_id(fhir_reference(items.item.encounter[1], 'Encounter')) as cost_event_id,
         'Visit' as cost_domain_id,
         32817 as cost_type_concept_id,
         case when coalesce(items.item.net.currency, items.total.currency) is not null then 0 end

@@ -7,7 +7,7 @@ with
 mapped as (
 
     select
-        fhir_di(device.udiCarrier) as udi_di,
+        fhir_udi(device.udiCarrier) as udi_di,
         device.deviceName[1].name as device_name,
         device.manufacturer,
         fhir_extension(device.extension, 'approval-number') as approval_number,

@@ -25,9 +25,9 @@ mapped as (
 
     select
         observation.id as device_inference_id,
-        fhir_id(fhir_reference(observation.subject)) as person_id,
-        fhir_id(fhir_reference(observation.encounter)) as visit_occurrence_id,
-        fhir_reference(observation.derivedFrom[1]) as study_id,
+        fhir_id(fhir_reference(observation.subject, 'Patient')) as person_id,
+        fhir_id(fhir_reference(observation.encounter, 'Encounter')) as visit_occurrence_id,
+        fhir_reference(observation.derivedFrom[1], 'ImagingStudy') as study_id,
         fhir_extension(observation.extension, 'image-id') as image_id,
         observation.bodySite.text as body_part,
         fhir_extension(observation.extension, 'scanner') as scanner,
@@ -46,7 +46,7 @@ mapped as (
     from fhir.observation
 
     left join devices
-        on fhir_reference(observation.device) = devices.id
+        on fhir_reference(observation.device, 'Device') = devices.id
 
     where observation.device.reference is not null
 

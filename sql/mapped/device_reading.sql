@@ -8,15 +8,16 @@ mapped as (
 
     select
         coalesce(
-            fhir_extension(report.extension, 'case-id'), fhir_reference(report.imagingStudy[1])
+            fhir_extension(report.extension, 'case-id'),
+            fhir_reference(report.imagingStudy[1], 'ImagingStudy')
         ) as case_id,
-        fhir_reference(report.resultsInterpreter[1]) as reader_id,
+        fhir_reference(report.resultsInterpreter[1], 'Practitioner(?:Role)?') as reader_id,
         coalesce(
             fhir_extension(report.extension, 'modality'),
             case when len(report.result) > 0 then 'aided' else 'unaided' end
         ) as modality,
-        fhir_id(fhir_reference(report.subject)) as person_id,
-        fhir_reference(report.imagingStudy[1]) as study_id,
+        fhir_id(fhir_reference(report.subject, 'Patient')) as person_id,
+        fhir_reference(report.imagingStudy[1], 'ImagingStudy') as study_id,
         fhir_extension(report.extension, 'udi-di') as udi_di,
         fhir_extension(report.extension, 'model-version') as model_version,
         fhir_extension(report.extension, 'score') as score,

@@ -2,13 +2,14 @@
 -- Grain:   one row per Device.
 -- Kind:    view
 -- Reads:   fhir.device
--- Notes:   of a unique device identifier only the part that names the model (DI) is read.
+-- Notes:   of a unique device identifier only the part that names the model (DI) stays; it is cut
+--          out where values are typed.
 with
 
 mapped as (
 
     select
-        fhir_di(device.udiCarrier) as udi_di,
+        fhir_udi(device.udiCarrier) as udi_di,
         list_filter(device.version, lambda v: v.type.text = 'model')[1].value as model_version,
         list_filter(device.version, lambda v: v.type.text = 'software')[1].value
             as software_version,

@@ -37,7 +37,7 @@ mapped as (
 
     select
         fhir_id(ended.id) as drug_exposure_id,
-        fhir_id(fhir_reference(ended.subject)) as person_id,
+        fhir_id(fhir_reference(ended.subject, 'Patient')) as person_id,
         fhir_concept(ended.medicationCodeableConcept) as drug_concept_id,
         ended.authoredOn as drug_exposure_start_date,
         fhir_time(ended.authoredOn) as drug_exposure_start_datetime,
@@ -46,7 +46,7 @@ mapped as (
         ended.dispenseRequest.quantity.value as quantity,
         ended.days_supplied as days_supply,
         ended.dosageInstruction[1].text as sig,
-        fhir_id(fhir_reference(ended.encounter)) as visit_occurrence_id,
+        fhir_id(fhir_reference(ended.encounter, 'Encounter')) as visit_occurrence_id,
         fhir_source(ended.medicationCodeableConcept) as drug_source_value,
         ended._row,
 

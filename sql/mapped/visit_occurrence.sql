@@ -8,7 +8,7 @@ mapped as (
 
     select
         fhir_id(encounter.id) as visit_occurrence_id,
-        fhir_id(fhir_reference(encounter.subject)) as person_id,
+        fhir_id(fhir_reference(encounter.subject, 'Patient')) as person_id,
         case encounter.class.code
             when 'AMB' then 9202
             when 'EMER' then 9203

@@ -22,6 +22,7 @@ from tasks.core.omop import Table
 from tasks.core.sql import build_table
 from tasks.ingest.bind import Binding
 from tasks.ingest.cast import Reading
+from tasks.ingest.fhir_shape import may_misfit, misfit_of
 from tasks.ingest.manifest import Manifest
 from tasks.ingest.ndjson import is_object, lines_of
 from tasks.ingest.parse import copied, parquet_source, select_typed
@@ -35,7 +36,7 @@ LINE_BITS = 40
 _TEXT = "VARCHAR"
 _REFERENCE = {"reference": _TEXT}
 _CONCEPT = {"coding": [{"system": _TEXT, "code": _TEXT}], "text": _TEXT}
-_QUANTITY = {"value": _TEXT, "unit": _TEXT, "system": _TEXT, "code": _TEXT}
+_QUANTITY = {"value": _TEXT, "comparator": _TEXT, "unit": _TEXT, "system": _TEXT, "code": _TEXT}
 _MONEY = {"value": _TEXT, "currency": _TEXT}
 _PERIOD = {"start": _TEXT, "end": _TEXT}
 _SIMPLE = ("String", "Code", "Decimal", "Integer", "Boolean", "Date")
@@ -53,6 +54,7 @@ SHAPES: dict[str, Shape] = {
         "extension": _EXTENSION,
     },
     "Encounter": {
+        "status": _TEXT,
         "class": {"code": _TEXT},
         "subject": _REFERENCE,
         "period": _PERIOD,
@@ -65,9 +67,10 @@ SHAPES: dict[str, Shape] = {
         "onsetDateTime": _TEXT,
         "recordedDate": _TEXT,
         "abatementDateTime": _TEXT,
-        "verificationStatus": {"text": _TEXT},
+        "verificationStatus": {"coding": [{"code": _TEXT}], "text": _TEXT},
     },
     "Observation": {
+        "status": _TEXT,
         "category": [{"coding": [{"code": _TEXT}]}],
         "code": _CONCEPT,
         "subject": _REFERENCE,
@@ -86,6 +89,9 @@ SHAPES: dict[str, Shape] = {
         "extension": _EXTENSION,
     },
     "MedicationRequest": {
+        "status": _TEXT,
+        "intent": _TEXT,
+        "doNotPerform": _TEXT,
         "medicationCodeableConcept": _CONCEPT,
         "subject": _REFERENCE,
         "encounter": _REFERENCE,
@@ -98,6 +104,7 @@ SHAPES: dict[str, Shape] = {
         "dosageInstruction": [{"text": _TEXT}],
     },
     "Procedure": {
+        "status": _TEXT,
         "code": _CONCEPT,
         "subject": _REFERENCE,
         "encounter": _REFERENCE,
@@ -105,6 +112,7 @@ SHAPES: dict[str, Shape] = {
         "performedPeriod": _PERIOD,
     },
     "Device": {
+        "status": _TEXT,
         "udiCarrier": [{"deviceIdentifier": _TEXT, "carrierHRF": _TEXT}],
         "deviceName": [{"name": _TEXT}],
         "manufacturer": _TEXT,
@@ -112,6 +120,7 @@ SHAPES: dict[str, Shape] = {
         "extension": _EXTENSION,
     },
     "DiagnosticReport": {
+        "status": _TEXT,
         "subject": _REFERENCE,
         "imagingStudy": [_REFERENCE],
         "resultsInterpreter": [_REFERENCE],
@@ -121,6 +130,7 @@ SHAPES: dict[str, Shape] = {
         "extension": _EXTENSION,
     },
     "Claim": {
+        "status": _TEXT,
         "patient": _REFERENCE,
         "total": _MONEY,
         "item": [
@@ -135,9 +145,35 @@ SHAPES: dict[str, Shape] = {
     },
 }
 
+_WHOLE = {name: {"resourceType": _TEXT, "id": _TEXT, **shape} for name, shape in SHAPES.items()}
+
+# What says that a resource is no fact: it was taken back, did not happen, or is yet to come.
+_IS_NO_FACT: dict[str, str] = {
+    "Encounter": "resource.status in ('planned', 'cancelled', 'entered-in-error')",
+    "Condition": """list_has_any(
+        list_transform(resource.verificationStatus.coding, lambda c: c.code),
+        ['refuted', 'entered-in-error']
+    )""",
+    "Observation": "resource.status in ('cancelled', 'entered-in-error')",
+    "MedicationRequest": """(
+        resource.status in ('draft', 'cancelled', 'entered-in-error')
+        or resource.intent in ('proposal', 'plan')
+        or resource.doNotPerform = 'true'
+    )""",
+    "Procedure": "resource.status in ('not-done', 'entered-in-error')",
+    "Device": "resource.status = 'entered-in-error'",
+    "DiagnosticReport": "resource.status in ('cancelled', 'entered-in-error')",
+    "Claim": "resource.status in ('draft', 'cancelled', 'entered-in-error')",
+}
+
 _OHDSI = "'https://fhir-terminology.ohdsi.org'"
 _EXTENDED = f"list_filter(extensions, lambda e: e.url = {quoted('urn:causeway:')} || name)[1]"
 _VALUES = ", ".join(f"{_EXTENDED}.value{kind}" for kind in _SIMPLE)
+# Type/id, after a server's address or not, of any version; or an urn, which has no type
+_REFERS_TO = (
+    "'^(?:(?:[A-Za-z][A-Za-z0-9+.-]*://.+/)?(?:' || kind || ')/|urn:(?:uuid|oid):)"
+    "([^/?#]+)(?:/_history/[^/?#]+)?$'"
+)
 _ZONED = "'.*T.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)'"
 
 _UCUM = {
@@ -162,8 +198,10 @@ _MACROS = (
         when regexp_full_match(id, '[0-9]{1,18}') then try_cast(id as bigint)
         when id <> '' then try_cast('0x' || left(sha256(id), 15) as bigint)
     end""",
-    # what a reference points to: its last part, after / or :
-    "fhir_reference(reference) as nullif(regexp_extract(reference.reference, '[^/:]*$'), '')",
+    # the id of what a reference points to, null where that is of another type than `kind`
+    f"""fhir_reference(reference, kind) as nullif(
+        regexp_extract(reference.reference, {_REFERS_TO}, 1), ''
+    )""",
     # the concept that the site mapped the code to, 0 without one
     f"""fhir_concept(concept) as coalesce(
         list_filter(concept.coding, lambda c: c.system = {_OHDSI})[1].code, '0'
@@ -196,10 +234,16 @@ _MACROS = (
         then coalesce({_UNITS}[quantity.code], 0)
         else 0
     end""",
-    # the part of a unique device identifier that names the model: as it is, or of the GS1 form
-    r"""fhir_di(carriers) as coalesce(
-        carriers[1].deviceIdentifier,
-        nullif(regexp_extract(carriers[1].carrierHRF, '^\(?01\)? ?([0-9]{14})', 1), '')
+    # the OMOP concept of how a value compares to the number that is given
+    """fhir_operator(quantity) as case quantity.comparator
+        when '<' then 4171756
+        when '<=' then 4171754
+        when '>' then 4172704
+        when '>=' then 4171755
+    end""",
+    # a unique device identifier; the part of it that names the model is cut out later
+    """fhir_udi(carriers) as coalesce(
+        nullif(trim(carriers[1].deviceIdentifier), ''), carriers[1].carrierHRF
     )""",
     # a date-only dateTime has no time of day
     "fhir_time(moment) as case when contains(moment, 'T') then moment end",
@@ -248,11 +292,12 @@ def read_resources(
 ) -> None:
     """Parse every resource into fhir.<resource>, and offer them as mapped.<table>.
 
-    `delivery.broken` gets the lines that hold no resource of their file's type.
+    `delivery.broken` gets the lines that hold no resource of their file's type, or no fact.
     """
     con.execute("create schema fhir")
-    con.execute("create table delivery.broken (row bigint, code varchar)")
+    con.execute("create table delivery.broken (row bigint, code varchar, column_name varchar)")
     create_macros(con)
+    con.create_function("fhir_misfit", misfit_of(_WHOLE), ["VARCHAR", "VARCHAR"], "VARCHAR")
     con.execute(
         "create table fhir.delivery as "
         "select ?::varchar as kind, ?::date as data_cutoff, ?::varchar as timezone, "
@@ -282,8 +327,7 @@ def type_mapped(con: Connection, model: Table, reading: Reading, out: Path) -> t
 
 
 def _shape(resource: str) -> str:
-    shape = {"resourceType": _TEXT, "id": _TEXT, **SHAPES[resource]}
-    return quoted(json.dumps(shape))
+    return quoted(json.dumps(_WHOLE[resource]))
 
 
 def _parse(con: Connection, work: Path, file: ResourceFile) -> Path:
@@ -291,20 +335,33 @@ def _parse(con: Connection, work: Path, file: ResourceFile) -> Path:
     out = work / f"resources-{file.number}.parquet"
     parsed = f"case when {is_object()} then from_json(body, {_shape(file.resource)}) end"
     query = f"""
-        with read as (select {file.rows[0]} + line as _row, {parsed} as resource from lines)
-        select _row, resource is null as _is_broken, unnest(resource) from read
+        with read as (
+            select {file.rows[0]} + line as _row, body, {parsed} as resource from lines
+        )
+        select _row, {_fault(file.resource)} as _fault, unnest(resource) from read
     """
     with lines_of(con, file.text):
         copied(con, query, out)
     con.execute(
         f"""
         insert into delivery.broken
-        select _row, case when _is_broken then 'E_JSON' else 'E_RESOURCE_TYPE' end
-        from {parquet_source(out)} where resourceType is distinct from $resource
-        """,
-        {"resource": file.resource},
+        select _row, split_part(_fault, '/', 1), nullif(split_part(_fault, '/', 2), '')
+        from {parquet_source(out)} where _fault is not null
+        """
     )
     return out
+
+
+def _fault(resource: str) -> str:
+    """Return SQL for 'CODE/element' of a line that gives no row, null for the others."""
+    kind, suspect = quoted(resource), may_misfit("resource", "body", _WHOLE[resource])
+    misfit = f"case when {suspect} then nullif(fhir_misfit({kind}, body), '') end"
+    taken_back = _IS_NO_FACT.get(resource, "false")
+    return f"""case
+        when resource is null then 'E_JSON/'
+        when resource.resourceType is distinct from {kind} then 'E_RESOURCE_TYPE/'
+        else coalesce({misfit}, case when {taken_back} then 'E_RESOURCE_STATUS/' end)
+    end"""
 
 
 def _create_resource(con: Connection, resource: str, parsed: Sequence[Path]) -> None:
@@ -316,6 +373,5 @@ def _create_resource(con: Connection, resource: str, parsed: Sequence[Path]) -> 
         return
     sources = " union all by name ".join(f"from {parquet_source(path)}" for path in parsed)
     con.execute(
-        f"create view {name} as select * exclude (_is_broken) from ({sources}) "
-        f"where resourceType = {quoted(resource)}"
+        f"create view {name} as select * exclude (_fault) from ({sources}) where _fault is null"
     )

@@ -84,7 +84,7 @@ def settle_resources(
     con.execute(f"""
         create or replace temp table fault as
         with found as (
-            select row, {{'place': 0, 'code': code, 'column_name': null}} as what
+            select row, {{'place': 0, 'code': code, 'column_name': column_name}} as what
             from delivery.broken
             union all
             select row, {{

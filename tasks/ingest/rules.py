@@ -193,6 +193,9 @@ RULES: dict[str, Rule] = {
         "is not a resource of the type that the file's name says",
         "write one resource type a file.",
     ),
+    "E_RESOURCE_STATUS": _quarantine(
+        "is not a fact: its status says so", "leave out what was cancelled or entered in error."
+    ),
     "E_HEADER_REPEATED": _quarantine("the header stands again between rows", "remove the line."),
     "E_TYPE": _quarantine("is not {expected}", "correct the value at its source."),
     "E_NONFINITE": _quarantine("is not a finite number", "leave the cell empty."),

@@ -27,13 +27,14 @@ from tasks.ingest.device_rules import (
     device_remarks,
     judge_device_rows,
 )
-from tasks.ingest.fhir import ResourceFile, read_resources, type_mapped
+from tasks.ingest.fhir import SHAPES, ResourceFile, read_resources, type_mapped
 from tasks.ingest.fhir_rules import (
     find_repeated_resources,
     note_faults,
     settle_resources,
     warnings_of_resources,
 )
+from tasks.ingest.fhir_shape import expected_shapes
 from tasks.ingest.inspection import Inspected, inspect_files, model_of
 from tasks.ingest.manifest import MANIFEST, Manifest, read_manifest
 from tasks.ingest.messages import expected_values, row_findings, warning_findings
@@ -308,6 +309,7 @@ class _Stage:
         outcome, bad = settle_resources(self.con, item, file, tables)
         models = [table.model for table in tables if table.model]
         name = item.listed.name
+        expected = expected_shapes(SHAPES[file.resource]) | expected_values(models, self._instants)
         findings = [
             *item.findings,
             *warning_findings(name, warnings_of_resources(self.con, file, tables)),
@@ -316,7 +318,7 @@ class _Stage:
                 for table in tables
                 for remark in device_remarks(self.con, table.name, name, all_tables)
             ),
-            *row_findings(name, bad, expected_values(models, self._instants)),
+            *row_findings(name, bad, expected),
         ]
         return replace(outcome, codes=codes_of(findings)), findings
 

@@ -15,6 +15,7 @@ from tasks.ingest.stage import stage_delivery
 from tests.fhir_world import (
     EDI,
     KCD,
+    LOINC,
     about,
     claim,
     concept,
@@ -420,6 +421,7 @@ def reading(key, *extensions, result=(), **more):
         "effectiveDateTime": "2024-03-01T11:00:00+09:00",
         "conclusionCode": [{"coding": [{"code": "NEG"}]}],
         "extension": list(extensions),
+        **more,
     } | more
 
 
@@ -509,6 +511,70 @@ def test_time_under_observation_is_told_from_events_where_it_is_not_stated(tmp_p
     ]
 
 
+REFERENCES = {
+    "Patient/1": 1,
+    "Patient/1/_history/3": 1,
+    "http://other.org/fhir/Patient/2": 2,
+    "https://site.kr/r4/Patient/2/_history/7": 2,
+    "urn:uuid:3": 3,
+    "urn:oid:3": 3,
+    "Group/2": None,
+    "http://other.org/fhir/Group/2": None,
+    "http://other.org/Patient/1/Group/2": None,
+    "Patient/1/_history": None,
+    "Patient/_history/3": None,
+    "Group/Patient/2": None,
+    "patient/1": None,
+    "Patient/1?x": None,
+    "Patient?identifier=1": None,
+    "Patient/": None,
+    "#1": None,
+    "1": None,
+    "": None,
+}
+
+
+def test_a_reference_names_what_it_points_to_and_its_type(tmp_path):
+    given = [
+        measured(str(n), 1, subject={"reference": reference})
+        for n, reference in enumerate(REFERENCES, start=1)
+    ]
+    home = a_home(tmp_path)
+    outcome = ingest(home, delivery(tmp_path / "d", PEOPLE | {"Observation": given}))
+    found = {row["measurement_id"]: row["person_id"] for row in rows(home, "measurement")}
+    assert [found.get(n) for n in range(1, len(given) + 1)] == list(REFERENCES.values())
+    nobody = [n for n, person in enumerate(REFERENCES.values(), start=1) if person is None]
+    places = [("Observation.ndjson", line, "person_id") for line in nobody]
+    assert lines(outcome, "E_REQUIRED_NULL") == places
+
+
+def test_references_of_the_device_side_name_their_type_too(tmp_path):
+    version, other = "ImagingStudy/s9/_history/2", "Media/s9"
+    role, group = "PractitionerRole/r1/_history/2", "Organization/r1"
+    given = [
+        inference("a", 1, derivedFrom=[{"reference": version}]),
+        inference("b", 1, device={"reference": "Device/cad-1/_history/2"}),
+        inference("c", 1, derivedFrom=[{"reference": other}]),
+        inference("d", 1, device={"reference": "DeviceMetric/cad-1"}),
+    ]
+    read = [
+        reading(key, imagingStudy=[{"reference": study}], resultsInterpreter=[{"reference": by}])
+        for key, study, by in [("a", version, role), ("b", other, role), ("c", version, group)]
+    ]
+    resources = {"Device": [device()], "Observation": given, "DiagnosticReport": read}
+    of = mapped(tmp_path, resources)
+    said = [(row["study_id"], row["udi_di"]) for row in of("device_inference")]
+    assert said == [("s9", "08800000000011"), ("study-b", "08800000000011")]
+    assert [(row["case_id"], row["reader_id"]) for row in of("device_reading")] == [("s9", "r1")]
+    assert (
+        "visit_occurrence_id"
+        not in mapped(
+            tmp_path / "e",
+            {"Observation": [measured("1", 1, encounter={"reference": "EpisodeOfCare/5"})]},
+        )("measurement")[0]
+    )
+
+
 def nested(**more):
     return measured("x", 1) | more
 
@@ -526,7 +592,13 @@ FAULTS = {
     "type not text": ({"resourceType": {"a": 1}, "id": "9"}, "E_RESOURCE_TYPE", None),
     "no id": (nested(id=None), "E_REQUIRED_NULL", "measurement_id"),
     "about nobody": (nested(id="f1", subject=None), "E_REQUIRED_NULL", "person_id"),
-    "a subject of text": (nested(id="f2", subject="Patient/1"), "E_REQUIRED_NULL", "person_id"),
+    "a subject of text": (nested(id="f2", subject="Patient/1"), "E_TYPE", "subject"),
+    "taken back": (nested(id="f12", status="entered-in-error"), "E_RESOURCE_STATUS", None),
+    "a comma too many": (
+        json.dumps(nested(id="f13")).encode().replace(b"}}", b"},}"),
+        "E_JSON",
+        None,
+    ),
     "about a stranger": (nested(id="f3", **about("99")), "E_ORPHAN", "person_id"),
     "no time": (nested(id="f4", effectiveDateTime=None), "E_REQUIRED_NULL", "measurement_date"),
     "month only": (
@@ -576,6 +648,192 @@ def test_each_fault_with_its_line_and_column(tmp_path):
     listed = {row["line"]: row["row_sha256"] for row in quarantine_rows(home)}
     bytes_of = dict(enumerate(content.split(b"\n"), start=1))
     assert listed == {n: hashlib.sha256(bytes_of[n]).hexdigest() for n, _, _ in wanted}
+
+
+def escaped(resource):
+    """Return a resource as JSON with an escape in each of its keys."""
+    return json.dumps(resource).replace('"value', '"\\u0076alue').encode()
+
+
+MISFITS = {
+    "a number for a quantity": (nested(valueQuantity="5.5"), "valueQuantity"),
+    "in other letters": (escaped(nested(valueQuantity=["5.5"])), "valueQuantity"),
+    "an object in it": (nested(valueQuantity={"value": {"a": 1}}), "valueQuantity.value"),
+    "an object for a list": (nested(extension={"url": "x"}), "extension"),
+    "text in a list": (nested(extension=["x"]), "extension"),
+    "a list in a list": (nested(extension=[None, []]), "extension"),
+    "an object for text": (nested(valueString={"family": "KIM"}), "valueString"),
+    "a list for text": (nested(valueString=["KIM"]), "valueString"),
+    "deep": (
+        nested(code={"coding": [{"system": LOINC, "code": {"a": 1}, "x": 1}]}),
+        "code.coding.code",
+    ),
+    "deeper": (
+        nested(category=[{"coding": [{"code": "x"}]}, {"coding": {"code": "survey"}}]),
+        "category.coding",
+    ),
+    "in a second extension": (
+        nested(extension=[own("a", valueBoolean=True), own("b", valuePeriod="2024")]),
+        "extension.valuePeriod",
+    ),
+    "in a list of objects": (nested(referenceRange=[{"low": 5}]), "referenceRange.low"),
+    "an id": (nested(id={"a": 1}), "id"),
+    "very deep": (
+        json.dumps(nested(valueQuantity="x")).encode()[:-1]
+        + b', "x":'
+        + b"[" * 5000
+        + b"]" * 5000
+        + b"}",
+        None,
+    ),
+}
+
+
+def test_what_is_not_of_the_shape_that_is_read_is_held_back(tmp_path):
+    content = ndjson(measured("1", 1), *(line for line, _ in MISFITS.values()))
+    home = a_home(tmp_path)
+    outcome = ingest(home, delivery(tmp_path / "d", PEOPLE | {"Observation.ndjson": content}))
+    wanted = list(enumerate((path for _, path in MISFITS.values()), start=2))
+    found = sorted(
+        (m.line, m.column) for m in outcome.messages if m.line and m.code in {"E_TYPE", "E_JSON"}
+    )
+    assert found == wanted
+    said = {m.column: m.message for m in outcome.messages if m.code == "E_TYPE"}
+    assert "is not an object" in said["valueQuantity"]
+    assert "is not a list" in said["extension"] or "is not an object" in said["extension"]
+    assert "is not a single value" in said["valueString"]
+    assert "KIM" not in "".join(said.values())
+    assert len(rows(home, "measurement")) == 1
+
+
+def test_what_is_of_the_shape_is_read_however_it_looks(tmp_path):
+    given = [
+        nested(id="1", valueString="[see note]"),
+        nested(id="2", valueString="{x}, ]", code={"coding": [{"display": "glucose"}]}),
+        nested(id="3", extension=[None, {"url": "urn:other", "valueAttachment": {"title": "x"}}]),
+        nested(id="4", extension=[{"valueAttachment": {}}], category=[{"text": "lab"}]),
+        nested(id="5", referenceRange=[{"text": "normal"}], interpretation=[], subject_=["x"]),
+        nested(id="6", valueQuantity={"value": "5.5"}, bodySite={}, dataAbsentReason=None),
+        nested(id=7, valueQuantity={"value": 5, "unit": True}),
+    ]
+    twice = json.dumps(nested(id="8", valueString="a"))[:-1] + ', "valueString": {"b": 1}}'
+    content = ndjson(*given, twice.encode())
+    found = mapped(tmp_path, {"Observation.ndjson": content})("measurement")
+    assert [row["measurement_id"] for row in found] == list(range(1, 9))
+    assert (found[0]["value_source_value"], found[1]["value_source_value"]) == (
+        "[see note]",
+        "{x}, ]",
+    )
+    assert found[7]["value_source_value"] == "a"
+
+
+def test_a_patient_with_a_name_in_a_place_of_its_own_is_not_kept(tmp_path):
+    people = [patient("1"), patient("2", gender={"name": [{"family": "SECRET"}]})]
+    people.append(patient("3", identifier="SECRET"))
+    of = mapped(tmp_path, {"Patient": people})
+    assert [row["person_id"] for row in of("person")] == [1]
+    for path in of.work.rglob("*.duckdb"):
+        assert b"SECRET" not in path.read_bytes()
+
+
+def undone(kind, *fields, **more):
+    """Return resources of a type, each with one of the fields, after one that is a fact."""
+    whole = {"resourceType": kind, "code": concept(4, EDI, "HA201"), **about("1"), **more}
+    return [whole | {"id": str(n)} | field for n, field in enumerate([{}, *fields])]
+
+
+def statuses(*values):
+    return [{"status": value} for value in values]
+
+
+UNDONE = {
+    "Encounter": [
+        encounter(str(n), 1, **field)
+        for n, field in enumerate(
+            [{}, *statuses("finished", "planned", "cancelled", "entered-in-error")]
+        )
+    ],
+    "Condition": undone(
+        "Condition",
+        {"verificationStatus": {"coding": [{"code": "confirmed"}]}},
+        {"verificationStatus": {"coding": [{"code": "x"}, {"code": "refuted"}]}},
+        {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}},
+        onsetDateTime="2024-01-01",
+    ),
+    "Observation": [
+        measured(str(n), 1, **field)
+        for n, field in enumerate([{}, *statuses("final", "cancelled", "entered-in-error")])
+    ],
+    "MedicationRequest": undone(
+        "MedicationRequest",
+        {"status": "completed", "intent": "order", "doNotPerform": False},
+        *statuses("cancelled", "entered-in-error", "draft"),
+        {"doNotPerform": True},
+        {"intent": "proposal"},
+        {"intent": "plan"},
+        medicationCodeableConcept=concept(1, EDI, "x"),
+        authoredOn="2024-01-01",
+    ),
+    "Procedure": undone(
+        "Procedure",
+        *statuses("completed", "not-done", "entered-in-error"),
+        performedDateTime="2024-01-01",
+    ),
+    "Device": [
+        device(str(n), f"{n}.0", **field)
+        for n, field in enumerate([{}, *statuses("active", "entered-in-error")])
+    ],
+    "DiagnosticReport": [
+        reading("r0"),
+        *(
+            reading(f"r{n}", own("case-id", valueString=str(n)), **field)
+            for n, field in enumerate(statuses("final", "cancelled", "entered-in-error"), start=1)
+        ),
+    ],
+    "Claim": [
+        claim(str(n), 1, ("10", 5), **field)
+        for n, field in enumerate([{}, *statuses("active", "draft", "cancelled")])
+    ],
+}
+
+
+def test_what_was_taken_back_or_never_happened_is_not_a_fact(tmp_path):
+    outcome = staged(tmp_path, UNDONE)
+    for kind, given in UNDONE.items():
+        file = f"{kind}.ndjson"
+        found = [line for name, line, _ in lines(outcome, "E_RESOURCE_STATUS") if name == file]
+        assert found == list(range(3, len(given) + 1)), kind
+        assert counts(outcome, kind) == (len(given), 2, len(given) - 2, 0), kind
+
+
+def test_how_a_value_compares_to_its_number(tmp_path):
+    given = [
+        measured(str(n), 1, valueQuantity={"value": 5, "comparator": comparator})
+        for n, comparator in enumerate(["<", "<=", ">", ">=", "ad", None])
+    ]
+    found = mapped(tmp_path, {"Observation": given})("measurement")
+    operators = [row.get("operator_concept_id") for row in found]
+    assert operators == [4171756, 4171754, 4172704, 4171755, None, None]
+
+
+CARRIERS = {
+    "(01)08801234567893(21)SER1": "08801234567893",
+    "+A99912345/$$SER1": "+A99912345",
+    "=/A9999XYZ100T0944=,000025": "=/A9999XYZ100T0944",
+    "]d20108801234567893\x1d21SER1": "08801234567893",
+    "https://id.gs1.org/01/08801234567893/21/SER1": "08801234567893",
+}
+
+
+@pytest.mark.parametrize("key", ["carrierHRF", "deviceIdentifier"])
+def test_a_udi_of_any_agency_is_cut_to_its_device_identifier(tmp_path, key):
+    carriers = [text for text in CARRIERS if key != "carrierHRF" or "\x1d" not in text]
+    given = [device(f"d{n}", f"{n}.0", udiCarrier=[{key: text}]) for n, text in enumerate(carriers)]
+    said = [inference(f"i{n}", 1, by=f"d{n}") for n, _ in enumerate(carriers)]
+    of = mapped(tmp_path, {"Device": given, "Observation": said})
+    wanted = [CARRIERS[text] for text in carriers]
+    assert [row["udi_di"] for row in of("device_inference")] == wanted
+    assert {row["udi_di"] for row in of("device_version")} == set(wanted)
 
 
 def test_values_of_any_shape_end_in_a_named_state(tmp_path):
