@@ -112,8 +112,9 @@ def _same(key: Sequence[str], loaded: Sequence[str]) -> str:
     """What two rows must share to be looked at: the key, else a hash of all their content."""
     if len(key) == 1:
         return identifier(key[0])
-    fields = ", ".join(identifier(name) for name in key or loaded)
-    return f"row({fields})" if key else f"hash(row({fields}))"
+    if key:  # named fields, because a table cannot hold others
+        return f"struct_pack({', '.join(f'{identifier(k)} := {identifier(k)}' for k in key)})"
+    return f"hash(row({', '.join(map(identifier, loaded))}))"
 
 
 def _content(loaded: Sequence[str]) -> str:

@@ -944,6 +944,22 @@ def test_versions_of_one_device(tmp_path):
     assert [row["udi_di"] for row in rows(home, "device")] == ["08800000000011"]
 
 
+def test_two_devices_of_one_version(tmp_path):
+    given = [
+        device("a"),
+        device("b"),
+        device("e", "3.0") | {"version": [{"type": {"text": "model"}, "value": "3.0"}]},
+        device("f", "3.0"),
+    ]
+    outcome = staged(tmp_path, {"Device": [row for row in given if row["id"] in "ab"]})
+    assert lines(outcome, "W_DUPLICATE_ROW") == [("Device.ndjson", 2, "udi_di")]
+    assert counts(outcome, "Device") == (2, 1, 0, 1)
+    outcome = staged(tmp_path / "two", {"Device": [row for row in given if row["id"] in "aef"]})
+    places = [("Device.ndjson", line, "udi_di") for line in (2, 3)]
+    assert lines(outcome, "E_KEY_CONFLICT") == places
+    assert counts(outcome, "Device") == (3, 1, 2, 0)
+
+
 LAYOUTS = {
     "crlf": lambda b: b.replace(b"\n", b"\r\n"),
     "no newline at the end": lambda b: b.rstrip(b"\n"),
