@@ -31,6 +31,7 @@ SEED, OTHER_SEED, PERSONS, SITES = 1, 20_261_124, 200_000, 4
 pytestmark = pytest.mark.xdist_group("simulated_truth")
 SIGMAS = 4.5  # about a hundred values are compared
 SHOWN, NOT_SHOWN = "ai_shown", "ai_not_shown"
+POPULATIONS = ("eligible", "after_go_live", "overlap")
 
 
 def hospitals_of(scenario):
@@ -82,7 +83,7 @@ def fate(both, arm):
     return both.shown if arm == SHOWN else both.not_shown
 
 
-@pytest.mark.parametrize("population", ["eligible", "after_go_live", "overlap"])
+@pytest.mark.parametrize("population", POPULATIONS)
 @pytest.mark.parametrize("day", [180, 365])
 def test_risks(day, population):
     found = truth("consortium")
@@ -128,27 +129,74 @@ def test_ratio_of_risks_is_that_of_its_parts():
     assert ratio == pytest.approx(risk[SHOWN] / risk[NOT_SHOWN], rel=1e-12)
 
 
-def test_deaths_and_restricted_mean_time():
+@pytest.mark.parametrize("population", POPULATIONS)
+def test_deaths_and_restricted_mean_time(population):
     found = truth("consortium")
     gain = 0.0
     for arm, sign in ((SHOWN, 1), (NOT_SHOWN, -1)):
-        dead = pooled("consortium", lambda p, b, a=arm: fate(b, a).death_day <= 365)
-        agrees(found.value("risk", arm=arm, outcome="death"), *dead)
-        # The area under the curve of persons still free of both events, day by day.
+        dead = pooled("consortium", lambda p, b, a=arm: fate(b, a).death_day <= 365, population)
+        agrees(found.value("risk", population, arm=arm, outcome="death"), *dead)
         free = pooled(
             "consortium",
             lambda p, b, a=arm: np.minimum(
                 np.minimum(fate(b, a).failure_day, fate(b, a).death_day), 365
-            ).astype(float),
+            ),
+            population,
         )
-        agrees(found.value("rmst", arm=arm), *free)
+        agrees(found.value("rmst", population, arm=arm), *free)
         gain += sign * free[0]
-    value = found.value("rmst_difference")
+    value = found.value("rmst_difference", population)
     assert value.value == pytest.approx(gain, abs=SIGMAS * 2 * value.mcse)
 
 
+@pytest.mark.parametrize("population", POPULATIONS)
+def test_costs_from_bills_that_are_drawn(population):
+    """Visits as Poisson counts at 2.6 a year times exp(0.25 severity), twice that once ill; 62,000
+    won each, 85,000 for the first, 140,000 a CT, 5.2 million an admission, 310 a reading.
+    """
+    found, rng, means = truth("consortium"), np.random.default_rng(5), {}
+
+    def bill(people, both, arm):
+        mine = fate(both, arm)
+        sees = people.sees_aided if arm == SHOWN else people.sees_unaided
+        dead = np.minimum(mine.death_day, 365)
+        well = np.minimum(mine.failure_day, dead)
+        rate = 2.6 / 365.25 * np.exp(0.25 * people.severity)
+        visits = rng.poisson(rate * well) + rng.poisson(2 * rate * (dead - well))
+        fee = 310 if arm == SHOWN else 0
+        return 85e3 + fee + 140e3 * sees + 62e3 * visits + 5.2e6 * (mine.failure_day <= 365)
+
+    for arm in (SHOWN, NOT_SHOWN):
+        means[arm] = pooled("consortium", lambda p, b, a=arm: bill(p, b, a), population)
+        agrees(found.value("mean_cost", population, arm=arm), *means[arm])
+    difference = means[SHOWN][0] - means[NOT_SHOWN][0]
+    error = sum(error**2 for _, error in means.values()) ** 0.5
+    agrees(found.value("incremental_cost", population), difference, error)
+
+
+def test_prevalence_and_aided_readers_from_draws():
+    """AUC aided: readers drawn one for 2,500 cases, pairs counted by rank in a sorted list."""
+    found, rng = truth("consortium"), np.random.default_rng(6)
+    auc, weights = [], []
+    for hospital, people, _, share in potential("consortium"):
+        sick = people.has_disease
+        value = found.value("prevalence", site_id=hospital.site_id)
+        agrees(value, sick.mean(), sick.std() / sick.size**0.5)
+        read = np.flatnonzero((people.image_day >= hospital.silent_day) & ~people.is_failed)
+        for cases in np.array_split(read, read.size // 2500):
+            skill, trust = rng.normal(1.30, 0.2), rng.normal(1.5, 0.3)
+            look = np.where(sick[cases], skill + 0.8 * people.conspicuity[cases], 0)
+            look = look + rng.normal(size=cases.size)
+            look = look + np.where(people.is_positive[cases], trust, -0.2)
+            healthy = np.sort(look[~sick[cases]])
+            auc.append((np.searchsorted(healthy, look[sick[cases]]) / healthy.size).mean())
+            weights.append(share / (read.size // 2500))
+    mean = np.average(auc, weights=weights)
+    agrees(found.value("auc", modality="aided"), mean, np.std(auc) / len(auc) ** 0.5)
+
+
 @pytest.mark.filterwarnings("ignore:It appears your weights are not integers")
-@pytest.mark.parametrize("population", ["eligible", "after_go_live", "overlap"])
+@pytest.mark.parametrize("population", POPULATIONS)
 @pytest.mark.parametrize("outcome", ["respiratory_failure", "respiratory_failure_or_death"])
 def test_marginal_hazard_ratio_against_lifelines(outcome, population):
     """lifelines.CoxPHFitter on (day, event, arm) with the sum of weights as weight."""
@@ -276,7 +324,8 @@ def test_uptake_from_draws():
         assert curve[-1] > 0.3
 
 
-def test_quality_of_life():
+@pytest.mark.parametrize("population", POPULATIONS)
+def test_quality_of_life(population):
     """The area under each person's index, summed day by day instead of by stretches."""
     found = truth("consortium")
     index = {
@@ -294,8 +343,11 @@ def test_quality_of_life():
                 total += alive * np.where(ill, index["after"][step], index["before"][step])
             return total / 365.25
 
-        agrees(found.value("mean_qaly", arm=arm), *pooled("consortium", area))
-    gain = found.value("incremental_qaly")
+        qaly = pooled("consortium", area, population)
+        agrees(found.value("mean_qaly", population, arm=arm), *qaly)
+    gain = found.value("incremental_qaly", population)
+    parts = [found.value("mean_qaly", population, arm=a).value for a in (SHOWN, NOT_SHOWN)]
+    assert gain.value == pytest.approx(parts[0] - parts[1], abs=1e-12)
     assert gain.value > 10 * gain.mcse
 
 
