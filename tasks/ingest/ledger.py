@@ -82,16 +82,19 @@ def export_table(
     """
     with open_lake(home, site, snapshot=snapshot) as con:
         source, order = _source(con, table)
-        draft = out.with_name(f".{out.name}.{os.getpid()}")
-        query = (
-            f"copy (select * from {source} order by {order}) to {quoted(draft)} (format parquet)"
-        )
-        try:
-            [(rows,)] = con.execute(query).fetchall()
-            draft.chmod(0o600)  # it holds person rows
-            draft.replace(out)
-        finally:
-            draft.unlink(missing_ok=True)
+        return write_person_rows(con, f"select * from {source} order by {order}", out)
+
+
+def write_person_rows(con: Connection, query: str, target: Path) -> int:
+    """Write what `query` selects into a Parquet file for this user only, replaced when complete."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        copy = f"copy ({query}) to {quoted(draft)} (format parquet)"
+        [(rows,)] = con.execute(copy).fetchall()
+        draft.chmod(0o600)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
     return int(rows)
 
 

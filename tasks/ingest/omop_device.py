@@ -7,7 +7,6 @@ begin above every delivered id of the site, so they can be put beside delivered 
 
 # ruff: noqa: S608 - only names of the model and quoted names are formatted into SQL
 
-import os
 from pathlib import Path
 
 from tasks.core.duck import identifier, quoted
@@ -16,6 +15,7 @@ from tasks.core.lake import Connection, open_lake
 from tasks.core.omop import omop_tables
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
+from tasks.ingest.ledger import write_person_rows
 
 AI_SCORE = "AI_SCORE"
 TYPE_CONCEPT_ID = 32817  # EHR, as everywhere in these tables
@@ -119,15 +119,8 @@ def _write(con: Connection, table: str, target: Path) -> int:
         f"cast({values.get(c.name, 'null')} as {c.type}) as {identifier(c.name)}"
         for c in model.columns
     )
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
     query = (
-        f"copy (select site_id, {columns} from inference where {condition} "
-        f"order by site_id, {model.key[0]}) to {quoted(draft)} (format parquet)"
+        f"select site_id, {columns} from inference where {condition} "
+        f"order by site_id, {model.key[0]}"
     )
-    try:
-        [(rows,)] = con.execute(query).fetchall()
-        draft.chmod(0o600)  # it holds person rows
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    return int(rows)
+    return write_person_rows(con, query, target)
