@@ -239,6 +239,7 @@ def test_damaged_gzip_refuses_the_delivery(tmp_path, damage, code):
 @pytest.mark.parametrize(
     ("content", "code"),
     [(gzip.compress(b"x"), "E_MAGIC"), (b"PK\x03\x04x", "E_MAGIC"), (b"\x7fELF", "E_FILE_TYPE")],
+    ids=["gzip", "zip", "program"],
 )
 def test_content_is_what_the_name_says(tmp_path, content, code):
     outcome = staged(tmp_path, BASE | {"death": content}, {"death.csv": {"rows": None}})
