@@ -20,6 +20,8 @@ AS_TUPLE = BeforeValidator(as_tuple)
 
 
 class Frozen(BaseModel):
+    """A block that cannot be changed, takes no unknown key and converts nothing silently."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
