@@ -63,7 +63,7 @@ def failed_primary(rows: list[Row]) -> list[Row]:
 
 
 def _check_arms(people: People, spec: StudySpec) -> None:
-    for is_target, arm in ((True, spec.target), (False, spec.comparator)):
+    for is_target, arm in ((True, spec.trial.target), (False, spec.trial.comparator)):
         if not (people.is_target == is_target).any():
             raise EstimationError(
                 f"{spec.study.id}: arm {arm.id}",
@@ -74,8 +74,8 @@ def _check_arms(people: People, spec: StudySpec) -> None:
 
 def _common(spec: StudySpec, population: Population) -> Row:
     return {
-        "target": spec.target.id,
-        "comparator": spec.comparator.id,
+        "target": spec.trial.target.id,
+        "comparator": spec.trial.comparator.id,
         "population": population.name,
         "estimand": population.estimand,
         "unit_of_analysis": "person",
@@ -84,14 +84,14 @@ def _common(spec: StudySpec, population: Population) -> Row:
 
 def _describe(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
     """People, outcomes and person-days of each arm, in each population that leaves people out."""
-    names = {True: spec.target.id, False: spec.comparator.id}
+    names = {True: spec.trial.target.id, False: spec.trial.comparator.id}
     return [
         result_row(
             "follow_up",
             "descriptive",
             "count",
             method="count",
-            outcome=spec.outcome.code_list,
+            outcome=spec.trial.outcome.code_list,
             arm=names[is_target],
             unit="persons",
             estimate=float(arm.rows.size),
@@ -153,7 +153,7 @@ def _diagnose(
 
 def _sizes(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
     """Effective sample size of each arm in each weighted population."""
-    names = {True: spec.target.id, False: spec.comparator.id}
+    names = {True: spec.trial.target.id, False: spec.trial.comparator.id}
     return [
         result_row(
             "propensity",

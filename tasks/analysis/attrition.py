@@ -45,8 +45,8 @@ def attrition_rows(attrition: pl.DataFrame, spec: StudySpec) -> list[dict[str, o
             "descriptive",
             "count",
             method="attrition",
-            target=spec.target.id,
-            comparator=spec.comparator.id,
+            target=spec.trial.target.id,
+            comparator=spec.trial.comparator.id,
             arm=row["arm"],
             population="crude",
             unit="persons",
@@ -61,7 +61,7 @@ def attrition_rows(attrition: pl.DataFrame, spec: StudySpec) -> list[dict[str, o
 
 
 def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
-    design = spec.design
+    design = spec.trial.design
     before, prior = design.prior_outcome_days, design.prior_observation_days
     return {
         **(_new_user_labels(design) if isinstance(design, NewUserDesign) else _DEVICE_LABELS),

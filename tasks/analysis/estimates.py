@@ -38,11 +38,11 @@ class Asked:
 
     def __init__(self, spec: StudySpec, analysis: Analysis) -> None:
         self.analysis = analysis
-        self.arms = (spec.target.id, spec.comparator.id)
+        self.arms = (spec.trial.target.id, spec.trial.comparator.id)
         self._common = {
-            "target": spec.target.id,
-            "comparator": spec.comparator.id,
-            "outcome": spec.outcome.code_list,
+            "target": spec.trial.target.id,
+            "comparator": spec.trial.comparator.id,
+            "outcome": spec.trial.outcome.code_list,
             "unit_of_analysis": "person",
             "ci_level": 0.95,
             "n_sites": None,

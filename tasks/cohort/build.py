@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import duckdb
 
-from tasks.core.duck import quoted
+from tasks.cohort.workspace import open_clean, open_raw
 from tasks.core.spec import (
     NOT_SHOWN,
     SHOWN,
     ConditionCovariates,
     DeviceShownDesign,
     EraAnchor,
-    LakeSource,
     NamedConditionCovariates,
     NewUserDesign,
     StudySpec,
@@ -47,35 +46,13 @@ ENTERING = {
         steps=("first_image", "in_observation", *_LOOKED_AT),
     ),
 }
-_READ_BY_ALL = (
-    "person",
-    "observation_period",
-    "condition_occurrence",
-    "death",
-    "concept",
-    "concept_ancestor",
-)
-
-
-def open_raw(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
-    """Show the tables of the attached lake that a study reads as schema `raw`, of its sites."""
-    where = _of_sites(spec.sources[0])
-    con.execute("create schema if not exists raw")
-    for table in (*_READ_BY_ALL, *ENTERING[spec.design.type].read):
-        select = f"select * from lake.omop.{table} {where}"  # noqa: S608 - ids checked by pattern
-        con.execute(f"create or replace view raw.{table} as {select}")
-
-
-def _of_sites(source: LakeSource) -> str:
-    if source.site_prefix:
-        return f"where starts_with(site_id, {quoted(source.site_prefix)})"
-    sites = ", ".join(quoted(site) for site in source.sites)
-    return f"where site_id in ({sites})" if sites else ""
+_READ_BY_ALL = ("person", "observation_period", "condition_occurrence", "death")
 
 
 def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     """Build every cohort table of a study in an opened workspace; return the number of people."""
-    open_raw(con, spec)
+    assert spec.lake is not None  # noqa: S101 - a comparison has cohorts of the lake
+    open_raw(con, spec.lake, tables_read(spec))
     people = build_subjects(con, spec)
     for covariate in spec.covariates:
         match covariate:
@@ -86,11 +63,15 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     return people
 
 
+def tables_read(spec: StudySpec) -> tuple[str, ...]:
+    """Return the tables of the lake that a study reads."""
+    return (*_READ_BY_ALL, *ENTERING[spec.trial.design.type].read)
+
+
 def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     """Build everything up to cohort.subject from schema `raw`; return the number of people."""
-    kind, params = spec.design.type, cohort_params(spec)
-    for table in ("person_key", *_READ_BY_ALL, *ENTERING[kind].read):
-        build_table(con, f"clean.{table}")
+    kind, params = spec.trial.design.type, cohort_params(spec)
+    open_clean(con, tables_read(spec))
     build_table(con, "cohort.code_list", params)
     build_table(con, ENTERING[kind].first, params)
     build_table(con, "cohort.entry", params, variant=kind)
@@ -101,15 +82,15 @@ def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
 
 def cohort_params(spec: StudySpec) -> Mapping[str, object]:
     """Return every parameter that the cohort queries take, by its name in SQL."""
-    design = spec.design
+    design = spec.trial.design
     named = [(item, concept) for item in spec.code_lists for concept in item.concepts]
     return {
         "code_list_ids": [item.id for item, _ in named],
         "concept_ids": [concept for _, concept in named],
         "include_descendants": [item.include_descendants for item, _ in named],
-        "target": spec.target.id,
-        "comparator": spec.comparator.id,
-        "outcome": spec.outcome.code_list,
+        "target": spec.trial.target.id,
+        "comparator": spec.trial.comparator.id,
+        "outcome": spec.trial.outcome.code_list,
         "steps": list(ENTERING[design.type].steps),
         "prior_observation_days": design.prior_observation_days,
         "prior_outcome_days": design.prior_outcome_days,

@@ -56,7 +56,7 @@ class Context:
 
     def __init__(self, inputs: ReportInputs, language: Language) -> None:
         self.inputs, self.spec = inputs, inputs.spec
-        self.words, self.language = Words(language, inputs.spec.design.type), language
+        self.words, self.language = Words(language, inputs.spec.trial.design.type), language
 
     @cached_property
     def rows(self) -> list[Record]:
@@ -72,7 +72,7 @@ class Context:
     def names(self) -> dict[str, str]:
         """Target, comparator and outcome as fields of a text."""
         target, comparator = self.arms.values()
-        outcome = self.spec.outcome.name.in_language(self.language)
+        outcome = self.spec.trial.outcome.name.in_language(self.language)
         return {"target": target, "comparator": comparator, "outcome": outcome}
 
     @property

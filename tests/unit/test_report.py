@@ -278,8 +278,8 @@ def evil_world() -> ReportInputs:
             "study": spec.study.model_copy(
                 update={"title": text, "notice": text, "limits": (text,)}
             ),
-            "target": spec.target.model_copy(update={"name": text}),
-            "outcome": spec.outcome.model_copy(update={"name": text}),
+            "target": spec.trial.target.model_copy(update={"name": text}),
+            "outcome": spec.trial.outcome.model_copy(update={"name": text}),
             "report": spec.report.model_copy(update={"languages": ("en",)}),
         }
     )

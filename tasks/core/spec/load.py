@@ -5,9 +5,13 @@ from pathlib import Path
 
 from tasks.core.errors import Message, SpecError, UsageError
 from tasks.core.paths import STUDIES_DIR
+from tasks.core.spec.checks import Fault, faults_of
+from tasks.core.spec.cohorts import CirceCohort, SqlCohort
 from tasks.core.spec.whole import StudySpec
-from tasks.core.strict_yaml import read_yaml
+from tasks.core.strict_yaml import Document, read_yaml
 from tasks.core.validate import validated
+
+MAX_FILE_BYTES = 4_000_000
 
 
 def study_ids(folder: Path = STUDIES_DIR) -> tuple[str, ...]:
@@ -37,12 +41,58 @@ def load_study(study: str) -> StudySpec:
         UsageError: There is no such study.
         SpecError: The file is refused; every fault is named with line and key.
     """
+    return check_study(study)[0]
+
+
+def check_study(study: str) -> tuple[StudySpec, list[Message]]:
+    """Read the study named by id or path; return it with what is doubtful about it.
+
+    Raises:
+        UsageError: There is no such study.
+        SpecError: The file is refused; every fault is named with line and key.
+    """
     file = study_file(study)
-    spec = validated(StudySpec, read_yaml(file))
+    document = read_yaml(file)
+    spec = validated(StudySpec, document)
     if file.parent == STUDIES_DIR and file.stem != spec.study.id:
         what = f"study.id is {spec.study.id!r}, the file is {file.name}"
         raise SpecError([Message("E_SPEC_PARSE", file.name, what, "give both the same name.")])
-    return spec
+    found = faults_of(spec)
+    if faults := [_message(document, fault) for fault in found if not fault.is_warning]:
+        raise SpecError(faults)
+    named = attached_files(spec, file)
+    return spec.with_files(named), [_message(document, fault) for fault in found]
+
+
+def attached_files(spec: StudySpec, study: Path) -> dict[str, str]:
+    """Return the text of every file that a study names; they lie beside it or below.
+
+    Raises:
+        SpecError: A file is missing, too large, leaves the folder of the study, or is not UTF-8.
+    """
+    names = [c.circe for c in spec.cohorts if isinstance(c, CirceCohort)]
+    names += [c.sql for c in spec.cohorts if isinstance(c, SqlCohort)]
+    return {name: _attached(study, name) for name in sorted(names)}
+
+
+def _attached(study: Path, name: str) -> str:
+    file, home = (study.parent / name).resolve(), study.parent.resolve()
+    try:
+        if not file.is_relative_to(home):
+            raise OSError(0, "leaves the folder of the study")
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise OSError(0, f"is larger than {MAX_FILE_BYTES:,} bytes")
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "is not UTF-8"
+        fix = "put the file beside the study, or correct its name."
+        raise SpecError([Message("E_SPEC_PATH", study.name, f"{name}: {why}", fix)]) from None
+
+
+def _message(document: Document, fault: Fault) -> Message:
+    key = ".".join(map(str, fault.path))
+    where = f"{document.name}:{document.line_of(fault.path)}"
+    return Message(fault.code, where, f"{key}: {fault.what}" if key else fault.what, fault.fix)
 
 
 def study_schema() -> str:

@@ -1,29 +1,31 @@
-"""A whole study: its blocks, and whether they fit each other."""
+"""A whole study: its blocks, each optional but the first, and the identity that they make up."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr
 
 from tasks.core.spec.analyses import Analysis, Gate
 from tasks.core.spec.base import AS_TUPLE, Frozen
 from tasks.core.spec.code_lists import CodeList
-from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
-from tasks.core.spec.design import (
-    Arm,
-    Design,
-    Device,
-    DeviceArm,
-    DeviceShownDesign,
-    DrugArm,
-    Outcome,
-)
+from tasks.core.spec.cohorts import Cohort
+from tasks.core.spec.covariates import Covariate
+from tasks.core.spec.design import Arm, Design, Device, DeviceArm, DrugArm, Outcome
 from tasks.core.spec.sources import LakeSource
 from tasks.core.spec.study import Privacy, Report, Study
 
-_RESERVED = ("attrition", "balance", "follow_up", "propensity", "sites")
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The blocks of a comparison of two arms; a study has all of them or none."""
+
+    design: Design
+    target: Arm
+    comparator: Arm
+    outcome: Outcome
 
 
 class StudySpec(Frozen):
@@ -31,81 +33,73 @@ class StudySpec(Frozen):
 
     spec_version: Literal[1]
     study: Study
-    sources: Annotated[tuple[LakeSource, ...], AS_TUPLE, Field(min_length=1, max_length=1)]
+    sources: Annotated[tuple[LakeSource, ...], AS_TUPLE, Field(min_length=1, max_length=20)]
     device: Device | None = None
-    code_lists: Annotated[tuple[CodeList, ...], AS_TUPLE]
-    design: Design
-    target: Arm
-    comparator: Arm
-    outcome: Outcome
+    code_lists: Annotated[tuple[CodeList, ...], AS_TUPLE] = ()
+    cohorts: Annotated[tuple[Cohort, ...], AS_TUPLE, Field(max_length=500)] = ()
+    design: Design | None = None
+    target: Arm | None = None
+    comparator: Arm | None = None
+    outcome: Outcome | None = None
     covariates: Annotated[tuple[Covariate, ...], AS_TUPLE] = ()
-    analyses: Annotated[tuple[Analysis, ...], AS_TUPLE, Field(min_length=1)]
+    analyses: Annotated[tuple[Analysis, ...], AS_TUPLE] = ()
     gates: Annotated[tuple[Gate, ...], AS_TUPLE] = ()
     privacy: Privacy | None = None
     report: Report = Report()
 
-    @model_validator(mode="after")
-    def _fits_its_design(self) -> Self:
-        faults = list(_misfits(self))
-        if faults:
-            raise ValueError(f"design {self.design.type}: {'; '.join(faults)}")
-        return self
+    _files: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _names_agree(self) -> Self:
-        lists = [item.id for item in self.code_lists]
-        roles = [*_entry_lists(self), self.outcome.code_list]
-        used = {*roles, *(name for c in self.covariates for name in _lists_of(c))}
-        if len(set(roles)) < len(roles):
-            raise ValueError("arms, image and outcome need a code list each of their own")
-        if unknown := sorted(used - set(lists)):
-            raise ValueError(f"code lists {unknown} are used but not defined")
-        groups = {
-            "code_lists": lists,
-            "analyses": [analysis.id for analysis in self.analyses],
-            "covariates": [covariate.id for covariate in self.covariates],
-        }
-        for what, ids in groups.items():
-            if len(set(ids)) < len(ids):
-                raise ValueError(f"two entries of {what} have the same id")
-        return self
+    def with_files(self, files: Mapping[str, str]) -> Self:
+        """Return the study together with the text of every file that it names."""
+        made = self.model_copy()
+        made._files = dict(files)
+        return made
 
-    @model_validator(mode="after")
-    def _has_one_primary_analysis_at_most(self) -> Self:
-        if taken := sorted({a.id for a in self.analyses} & set(_RESERVED)):
-            raise ValueError(f"analysis ids {taken} are taken by descriptive results")
-        if len(primaries := [a.id for a in self.analyses if a.role == "primary"]) > 1:
-            raise ValueError(f"analyses {primaries} are all primary; the estimand has one")
-        return self
-
-    @model_validator(mode="after")
-    def _takes_each_kind_of_covariate_once(self) -> Self:
-        kinds = [covariate.kind for covariate in self.covariates]
-        if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
-            raise ValueError(f"covariates of kind {twice} stand twice")
-        return self
-
-    @model_validator(mode="after")
-    def _adjusts_with_something(self) -> Self:
-        adjusted = [a.id for a in self.analyses if a.adjustment != "none"]
-        if adjusted and not self.covariates:
-            raise ValueError(f"analyses {adjusted} adjust, but covariates are empty")
-        return self
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Text of every file that the study names, by its name in the study."""
+        return self._files
 
     @property
     def spec_hash(self) -> str:
         """Identity of this version of the study; key order, comments and layout do not count.
 
         A key left out and its default written out are the same, now and when keys are added.
+        Files that the study names count with what is in them.
         """
         said = self.model_dump(mode="json", exclude_defaults=True)
+        if self.files:
+            said["files"] = dict(self.files)
         text = json.dumps(said, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def has_trial(self) -> bool:
+        """Whether the study compares two arms."""
+        return self.design is not None
+
+    @property
+    def trial(self) -> Trial:
+        """The comparison of two arms.
+
+        Raises:
+            ValueError: The study has none; ask `has_trial` first.
+        """
+        parts = (self.design, self.target, self.comparator, self.outcome)
+        design, target, comparator, outcome = parts
+        if design is None or target is None or comparator is None or outcome is None:
+            raise ValueError(f"study {self.study.id} compares no arms")
+        return Trial(design, target, comparator, outcome)
+
+    @property
+    def lake(self) -> LakeSource | None:
+        """The source whose tables are those of the lake, if the study has one."""
+        return next((s for s in self.sources if isinstance(s, LakeSource)), None)
+
+    @property
     def arms(self) -> tuple[DrugArm | DeviceArm, DrugArm | DeviceArm]:
         """Both arms, target first."""
-        return self.target, self.comparator
+        return self.trial.target, self.trial.comparator
 
     @property
     def adjustments(self) -> tuple[str, ...]:
@@ -116,35 +110,3 @@ class StudySpec(Frozen):
     def concepts_of(self, code_list: str) -> CodeList:
         """Return the code list of this id."""
         return next(item for item in self.code_lists if item.id == code_list)
-
-
-def _misfits(spec: StudySpec) -> Iterator[str]:
-    """What in a study does not fit its type of design."""
-    is_device = isinstance(spec.design, DeviceShownDesign)
-    kind, key = (DeviceArm, "shown") if is_device else (DrugArm, "code_list")
-    for name, arm in zip(("target", "comparator"), spec.arms, strict=True):
-        if not isinstance(arm, kind):
-            yield f"{name} needs {key}"
-    if is_device and spec.target.id == spec.comparator.id:
-        yield "target and comparator need shown: true and shown: false"
-    if is_device and spec.device is None:
-        yield "the device is missing"
-    if not is_device and spec.device is not None:
-        yield "no device belongs here"
-
-
-def _entry_lists(spec: StudySpec) -> list[str]:
-    """Code lists by which persons enter the study."""
-    if isinstance(spec.design, DeviceShownDesign):
-        return [spec.design.image]
-    return [arm.id for arm in spec.arms]
-
-
-def _lists_of(covariate: Covariate) -> tuple[str, ...]:
-    match covariate:
-        case ConditionCovariates():
-            return covariate.exclude
-        case NamedConditionCovariates():
-            return covariate.code_lists
-        case _:
-            return ()

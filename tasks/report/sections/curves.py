@@ -80,7 +80,7 @@ def _note(context: Context, estimate: str, shown: list[Record], n: int) -> Runs:
     words = context.words
     from_zero = estimate != "survival" or survival_domain(shown)[0] == 0
     line = words.line("curves.note_full" if from_zero else "curves.note_cut")
-    if estimate == "survival" and context.spec.design.competing == "death":
+    if estimate == "survival" and context.spec.trial.design.competing == "death":
         line = runs(line, words.line("curves.note_death"))
     hidden = n - len(shown)
     return runs(line, words.line("curves.withheld_points", n=str(hidden)) if hidden else "")

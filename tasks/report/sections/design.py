@@ -37,7 +37,7 @@ def section(context: Context) -> Section:
 
 def windows_before(context: Context) -> list[Window]:
     """Return what is looked at before time zero."""
-    words, design = context.words, context.spec.design
+    words, design = context.words, context.spec.trial.design
     out = []
     if isinstance(design, NewUserDesign):
         detail = words("design.new_user_detail", **context.names)
@@ -79,7 +79,7 @@ def _conditions(
 
 def windows_after(context: Context) -> list[Window]:
     """Return when outcomes count, and what ends follow-up before that."""
-    words, design = context.words, context.spec.design
+    words, design = context.words, context.spec.trial.design
     risk = Window(words("design.risk"), risk_window(context), 0, 0.86, "risk")
     ends = [words("design.end_of_observation"), words("design.end_of_window")]
     if design.competing == "death":

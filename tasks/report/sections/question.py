@@ -37,11 +37,11 @@ def section(context: Context) -> Section:
 
 def parts(context: Context) -> list[tuple[str, Runs]]:
     """Return population, intervention, comparator, outcome, time and estimand."""
-    words, design = context.words, context.spec.design
+    words, design = context.words, context.spec.trial.design
     return [
         (words("pico.population"), population(context)),
-        (words("pico.intervention"), _arm(context, context.spec.target)),
-        (words("pico.comparator"), _arm(context, context.spec.comparator)),
+        (words("pico.intervention"), _arm(context, context.spec.trial.target)),
+        (words("pico.comparator"), _arm(context, context.spec.trial.comparator)),
         (words("pico.outcome"), _outcome(context)),
         (words("pico.time"), runs(risk_window(context))),
         (words("pico.estimand"), runs(design.estimand.in_language(context.language))),
@@ -50,7 +50,7 @@ def parts(context: Context) -> list[tuple[str, Runs]]:
 
 def population(context: Context) -> Runs:
     """Say who is eligible, from the design of the study."""
-    words, design = context.words, context.spec.design
+    words, design = context.words, context.spec.trial.design
     said = [_entry(context)]
     if design.prior_observation_days:
         said.append(words.line("pico.observed", days=str(design.prior_observation_days)))
@@ -64,7 +64,7 @@ def population(context: Context) -> Runs:
 
 def _entry(context: Context) -> Runs:
     """Say how a person enters the study."""
-    words, design = context.words, context.spec.design
+    words, design = context.words, context.spec.trial.design
     if not isinstance(design, DeviceShownDesign):
         return words.line("pico.new_users", **context.names)
     return words.line(
@@ -84,7 +84,7 @@ def _of_new_users(context: Context, design: NewUserDesign) -> Iterator[Runs]:
 
 def risk_window(context: Context) -> str:
     """Say when an outcome counts."""
-    design, words = context.spec.design, context.words
+    design, words = context.spec.trial.design, context.words
     start, end = design.risk_start, design.risk_end
     return words(
         "pico.window",
@@ -110,7 +110,9 @@ def _arm(context: Context, arm: DrugArm | DeviceArm) -> Runs:
 
 
 def _outcome(context: Context) -> Runs:
-    return _defined(context.names["outcome"], _concepts(context, context.spec.outcome.code_list))
+    return _defined(
+        context.names["outcome"], _concepts(context, context.spec.trial.outcome.code_list)
+    )
 
 
 def _defined(name: str, detail: Runs) -> Runs:
