@@ -1,22 +1,46 @@
 """What every block of a study is made of: frozen, strict values and the names that may be given."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import core_schema
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
 SiteId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 ConceptId = Annotated[int, Field(ge=0, le=2_147_483_647)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
 Offset = Annotated[int, Field(ge=-36_500, le=36_500)]
+LocalFile = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,99}){0,9}$",
+        max_length=200,
+        description="A file beside the study, or in a folder below it.",
+    ),
+]
 
 
-def as_tuple(value: object) -> object:
-    """Take a list of a file for the tuple that a frozen value holds."""
-    return tuple(value) if isinstance(value, list) else value
+MAX_ITEMS = 1000
 
 
-AS_TUPLE = BeforeValidator(as_tuple)
+class _AsTuple:
+    """Takes a list of a file for the tuple that a frozen value holds; what is in it stays strict.
+
+    A list that says nothing else holds at most MAX_ITEMS.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        schema = handler(source)
+        for part in (schema, *schema.get("choices", ()), schema.get("schema", {})):
+            if part.get("type") == "tuple":
+                part["strict"] = False
+                part.setdefault("max_length", MAX_ITEMS)
+        return schema
+
+
+AS_TUPLE = _AsTuple()
 
 
 class Frozen(BaseModel):

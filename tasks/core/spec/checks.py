@@ -4,15 +4,27 @@ A check reads the blocks it declares and yields faults with the key at fault. Ch
 blocks that they read are valid, so that one look at a file shows all of its faults.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from tasks.core.spec.cohorts import code_lists_in
+from pydantic import BaseModel
+
+from tasks.core.explain import nearest
 from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
 from tasks.core.spec.design import DeviceArm, DeviceShownDesign, DrugArm
 from tasks.core.spec.whole import StudySpec
 
-RESERVED = ("attrition", "balance", "cohorts", "follow_up", "propensity", "sites")
+RESERVED = (
+    "attrition",
+    "balance",
+    "cohorts",
+    "follow_up",
+    "mapping",
+    "propensity",
+    "sites",
+)
+_DEFINE = "define code list {}, or name one that is defined."
 KeyPath = tuple[str | int, ...]
 
 
@@ -72,21 +84,23 @@ def _roles_have_lists_of_their_own(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("outcome",), "arms, image and outcome need a code list each of their own")
 
 
-def _names_of_lists_agree(spec: StudySpec) -> Iterator[Fault]:
+def _names_of_lists_agree(block: str, spec: StudySpec) -> Iterator[Fault]:
     known = {item.id for item in spec.code_lists}
     for path, name in _lists_used(spec):
-        if name not in known:
+        if path[0] == block and name not in known:
             what = f"code lists {[name]} are used but not defined"
-            yield Fault(path, what, f"define code list {name}, or name one of {sorted(known)}.")
+            meant = nearest(name, sorted(known))
+            fix = f"write `{meant}`, or define code list {name}." if meant else _DEFINE.format(name)
+            yield Fault(path, what, fix)
 
 
-def _ids_are_unique(spec: StudySpec) -> Iterator[Fault]:
-    for block in ("sources", "code_lists", "cohorts", "covariates", "analyses"):
-        ids = [item.id for item in getattr(spec, block)]
-        for place, name in enumerate(ids):
-            if name in ids[:place]:
-                what = f"two entries of {block} have the same id"
-                yield Fault((block, place, "id"), what, "rename one of them.")
+def _ids_are_unique(block: str, spec: StudySpec) -> Iterator[Fault]:
+    seen = set[str]()
+    for place, item in enumerate(getattr(spec, block)):
+        if item.id in seen:
+            what = f"two entries of {block} have the same id"
+            yield Fault((block, place, "id"), what, "rename one of them.")
+        seen.add(item.id)
 
 
 def _analyses_are_named_freely(spec: StudySpec) -> Iterator[Fault]:
@@ -122,11 +136,14 @@ CHECKS: tuple[Check, ...] = (
     Check(("design", "target", "comparator", "device"), _fits_its_design),
     Check(("design", "target", "comparator"), _arms_differ),
     Check(("design", "target", "comparator", "outcome"), _roles_have_lists_of_their_own),
-    Check(
-        ("design", "target", "comparator", "outcome", "covariates", "cohorts", "code_lists"),
-        _names_of_lists_agree,
+    *(
+        Check((block, "code_lists"), partial(_names_of_lists_agree, block))
+        for block in ("design", "target", "comparator", "outcome", "covariates", "cohorts")
     ),
-    Check(("sources", "code_lists", "cohorts", "covariates", "analyses"), _ids_are_unique),
+    *(
+        Check((block,), partial(_ids_are_unique, block))
+        for block in ("sources", "code_lists", "cohorts", "covariates", "analyses")
+    ),
     Check(("analyses",), _analyses_are_named_freely),
     Check(("analyses",), _one_primary),
     Check(("covariates",), _each_kind_of_covariate_once),
@@ -134,9 +151,18 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def faults_of(spec: StudySpec, checks: Iterable[Check] = CHECKS) -> list[Fault]:
-    """Return every fault and warning of a study whose blocks are valid, in the order of checks."""
-    return [fault for check in checks for fault in check.find(spec)]
+def faults_of(
+    spec: StudySpec, checks: Iterable[Check] = CHECKS, invalid: Collection[str] = ()
+) -> list[Fault]:
+    """Return every fault and warning of a study, in the order of checks.
+
+    Args:
+        spec: The study; blocks that are not valid are left out of it.
+        checks: The checks to run.
+        invalid: Names of blocks that are not valid; checks that read one of them do not run.
+    """
+    able = [check for check in checks if not set(check.blocks) & set(invalid)]
+    return [fault for check in able for fault in check.find(spec)]
 
 
 def _lists_of_roles(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
@@ -155,7 +181,20 @@ def _lists_used(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
     for place, covariate in enumerate(spec.covariates):
         yield from ((("covariates", place), name) for name in _lists_of(covariate))
     for place, cohort in enumerate(spec.cohorts):
-        yield from ((("cohorts", place), name) for name in sorted(code_lists_in(cohort)))
+        yield from lists_named(cohort, ("cohorts", place))
+
+
+def lists_named(block: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every code list that a block names as `code_list` or `visit`, with its place."""
+    if isinstance(block, tuple):
+        for place, part in enumerate(block):
+            yield from lists_named(part, (*path, place))
+    elif isinstance(block, BaseModel):
+        for key, value in block:
+            if key in {"code_list", "visit"} and isinstance(value, str):
+                yield (*path, key), value
+            else:
+                yield from lists_named(value, (*path, key))
 
 
 def _lists_of(covariate: Covariate) -> tuple[str, ...]:

@@ -12,22 +12,21 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from tasks.core.domains import domains
-from tasks.core.spec.base import AS_TUPLE, ConceptId, Days, Frozen, Id, Offset, Text
+from tasks.core.domains import Domain, domains
+from tasks.core.explain import Said, choose, cut, misfit
+from tasks.core.spec.base import AS_TUPLE, ConceptId, Days, Frozen, Id, LocalFile, Offset, Text
 
-Scalar = bool | int | float | str | date
+Scalar = bool | int | float | Annotated[str, Field(max_length=500)] | date
 Number = int | float
 Column = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
 DomainName = Annotated[str, Field(json_schema_extra={"enum": sorted(domains())})]
 Share = Annotated[int, Field(ge=1, le=1000)]
-LocalFile = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$",
-        max_length=200,
-        description="A file beside the study, or in a folder below it.",
-    ),
-]
+_WORDS = {
+    "VARCHAR": "text",
+    "BOOLEAN": "true or false",
+    "DATE": "a day such as 2024-01-31",
+    "TIMESTAMP": "a day such as 2024-01-31",
+}
 _TEXTS = {"VARCHAR": (str,), "BOOLEAN": (bool,), "DATE": (date,), "TIMESTAMP": (date,)}
 
 
@@ -40,9 +39,10 @@ class Period(Frozen):
     @model_validator(mode="after")
     def _runs_forward(self) -> Self:
         if self.start is None and self.end is None:
-            raise ValueError("needs start or end")
+            raise misfit(Said((), "needs start or end", "add `start`, `end` or both."))
         if self.start and self.end and self.end < self.start:
-            raise ValueError(f"ends on {self.end}, before it starts on {self.start}")
+            what = f"ends on {self.end}, before it starts on {self.start}"
+            raise misfit(Said(("end",), what, "write the later day as `end`."))
         return self
 
 
@@ -64,20 +64,33 @@ class Where(Frozen):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_dump(exclude_defaults=True, exclude={"column"}):
-            raise ValueError(f"says nothing of column {self.column}")
+            what = f"says nothing of column {self.column}"
+            raise misfit(Said((), what, "add equals, is_in, at_least, is_missing or the like."))
         return self
+
+    @property
+    def said(self) -> dict[str, tuple[Scalar, ...]]:
+        """Every value that the column is held against, by its key."""
+        single = ("equals", "at_least", "at_most", "more_than", "less_than")
+        several = {"is_in": self.is_in, "not_in": self.not_in}
+        given = {key: getattr(self, key) for key in single}
+        return several | {key: (v,) for key, v in given.items() if v is not None}
 
     @property
     def values(self) -> tuple[Scalar, ...]:
         """Every value that the column is held against."""
-        single = (self.equals, self.at_least, self.at_most, self.more_than, self.less_than)
-        return (*self.is_in, *self.not_in, *(v for v in single if v is not None))
+        return tuple(value for values in self.said.values() for value in values)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Every column that is named, by its key."""
+        keys = ("column", "more_than_column", "less_than_column")
+        return {key: getattr(self, key) for key in keys if getattr(self, key)}
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that is named."""
-        named = (self.column, self.more_than_column, self.less_than_column)
-        return tuple(name for name in named if name)
+        return tuple(self.named.values())
 
 
 class Age(Frozen):
@@ -100,7 +113,8 @@ class Age(Frozen):
     def _has_a_bound(self) -> Self:
         bounds = (self.at_least, self.at_most, self.more_than, self.less_than)
         if all(bound is None for bound in bounds):
-            raise ValueError("needs at_least, at_most, more_than or less_than")
+            what = "says nothing of the age"
+            raise misfit(Said((), what, "add at_least, at_most, more_than or less_than."))
         return self
 
 
@@ -116,7 +130,9 @@ class Window(Frozen):
     def _runs_forward(self) -> Self:
         low, high = self.from_days, self.to_days
         if low is not None and high is not None and high < low:
-            raise ValueError("to_days lies before from_days")
+            what = f"to_days {high} lies before from_days {low}"
+            fix = "write the earlier day as `from_days`; days before the index are negative."
+            raise misfit(Said(("to_days",), what, fix))
         return self
 
 
@@ -144,29 +160,40 @@ class Events(Frozen):
     def _fits_its_domain(self) -> Self:
         domain = domains().get(self.domain)
         if domain is None:
-            raise ValueError(f"domain {self.domain!r} is none of {', '.join(sorted(domains()))}")
+            what = f"{cut(self.domain)!r} is no domain of events"
+            raise misfit(Said(("domain",), what, choose(self.domain, sorted(domains()))))
         column = domain.concept if self.by == "concept" else domain.source_concept
+        faults = [fault for n, item in enumerate(self.where) for fault in _misfits(domain, item, n)]
         if self.code_list and column is None:
-            raise ValueError(f"{self.domain} has no {self.by} for a code list; use where")
+            what = f"{self.domain} has no {self.by} for a code list"
+            faults.append(Said(("code_list",), what, "name its columns under `where`."))
         if self.visit and domain.visit is None:
-            raise ValueError(f"{self.domain} has no visit")
-        if faults := [fault for item in self.where for fault in _misfits(self.domain, item)]:
-            raise ValueError("; ".join(faults))
+            what = f"records of {self.domain} belong to no visit"
+            faults.append(Said(("visit",), what, "remove `visit`, or name another domain."))
+        if faults:
+            raise misfit(*faults)
         return self
 
 
-def _misfits(domain: str, where: Where) -> Iterator[str]:
+def _misfits(domain: Domain, where: Where, place: int) -> Iterator[Said]:
     """What in a condition does not fit the columns of its domain."""
-    for column in where.columns:
-        if domains()[domain].type_of(column) is None:
-            yield f"{domain} has no column {column} that may be asked for"
-            return
-    kind = str(domains()[domain].type_of(where.column))
+    asked = [column.name for column in domain.table.columns if domain.type_of(column.name)]
+    unknown = [key for key, name in where.named.items() if name not in asked]
+    for key in unknown:
+        what = f"{domain.name} has no column {where.named[key]} that may be asked for"
+        yield Said(("where", place, key), what, choose(where.named[key], asked))
+    if unknown:
+        return
+    kind = str(domain.type_of(where.column))
     allowed = _TEXTS.get(kind, (int, float))
-    for value in where.values:
-        fits = isinstance(value, allowed) and (kind == "BOOLEAN") == isinstance(value, bool)
+    for key, values in where.said.items():
+        fits = all(
+            isinstance(value, allowed) and (kind == "BOOLEAN") == isinstance(value, bool)
+            for value in values
+        )
         if not fits:
-            yield f"column {where.column} holds {kind}, not {type(value).__name__}"
+            what = f"column {where.column} holds {_WORDS.get(kind, 'numbers')}"
+            yield Said(("where", place, key), what, f"write {_WORDS.get(kind, 'a number')}.")
 
 
 class Counted(Frozen):
@@ -194,15 +221,22 @@ class Counted(Frozen):
     def _counts_in_one_way(self) -> Self:
         given = [n for n in (self.at_least, self.at_most, self.exactly) if n is not None]
         if len(given) != 1:
-            raise ValueError("needs exactly one of at_least, at_most, exactly")
-        domain = domains()[self.events.domain]
-        if self.same_visit and domain.visit is None:
-            raise ValueError(f"{domain.name} has no visit")
-        if self.distinct == "concept" and domain.concept is None:
-            raise ValueError(f"{domain.name} has no concept to count")
-        if self.distinct == "visit" and domain.visit is None:
-            raise ValueError(f"{domain.name} has no visit to count")
+            what = f"{len(given) or 'no'} counts are given, where one belongs"
+            fix = "keep exactly one of at_least, at_most, exactly."
+            raise misfit(Said((), what, fix))
+        if faults := list(self._not_in_domain()):
+            raise misfit(*faults)
         return self
+
+    def _not_in_domain(self) -> Iterator[Said]:
+        domain = domains()[self.events.domain]
+        counted = {"concept": domain.concept, "visit": domain.visit, "day": domain.start}
+        if self.same_visit and domain.visit is None:
+            what = f"records of {domain.name} belong to no visit"
+            yield Said(("same_visit",), what, "remove `same_visit`, or name another domain.")
+        if self.distinct and counted[self.distinct] is None:
+            what = f"{domain.name} has no {self.distinct} to count"
+            yield Said(("distinct",), what, "count days, or leave `distinct` out.")
 
 
 class AgeRule(Frozen):
@@ -230,6 +264,12 @@ class ObservedRule(Frozen):
     observation: Observed
 
 
+_KINDS = (
+    "write one of events (with a count), age, sex, observation, all, any, none, of; join several "
+    "under `all`."
+)
+
+
 class Group(Frozen):
     """Several conditions: all, any or none of them, or a number of them."""
 
@@ -243,10 +283,12 @@ class Group(Frozen):
     @model_validator(mode="after")
     def _is_one_kind(self) -> Self:
         if sum(bool(part) for part in (self.all, self.any, self.none, self.of)) != 1:
-            raise ValueError("needs exactly one of all, any, none, of")
+            raise misfit(Said((), "is not one kind of condition", _KINDS))
         counted = sum(n is not None for n in (self.at_least, self.at_most))
         if counted != (1 if self.of else 0):
-            raise ValueError("of needs one of at_least and at_most, which belong to it alone")
+            what = "`of` needs one of at_least and at_most, which belong to it alone"
+            fix = "keep one of them beside `of`, none beside all, any, none."
+            raise misfit(Said((), what, fix))
         return self
 
     @property
@@ -286,7 +328,9 @@ class Rule(Frozen):
     @model_validator(mode="after")
     def _is_one_way(self) -> Self:
         if (self.require is None) == (self.exclude is None):
-            raise ValueError("needs exactly one of require and exclude")
+            both = "require and exclude stand together"
+            what = both if self.require is not None else "neither requires nor excludes anything"
+            raise misfit(Said((), what, "keep exactly one of require and exclude."))
         return self
 
     @property
@@ -364,8 +408,8 @@ class TestEvent(Frozen):
     start: date
     end: date | None = None
     concept: ConceptId = 0
-    source: str | None = None
-    columns: dict[Column, Scalar | None] = Field(default_factory=dict)
+    source: Annotated[str, Field(max_length=100)] | None = None
+    columns: dict[Column, Scalar | None] = Field(default_factory=dict, max_length=60)
 
 
 class TestPerson(Frozen):
@@ -414,10 +458,17 @@ class NativeCohort(Frozen):
     @model_validator(mode="after")
     def _names_rules_once(self) -> Self:
         ids = [rule.id for rule in self.rules]
-        if len(set(ids)) < len(ids):
-            raise ValueError("two rules have the same id")
+        faults = [
+            Said(("rules", n, "id"), f"two rules have the id {name}", "rename one of them.")
+            for n, name in enumerate(ids)
+            if name in ids[:n]
+        ]
         if isinstance(self.end, ObservationEnd) and self.entry.observation == "not_required":
-            raise ValueError("end observation_end needs observation to be required at entry")
+            what = "ends with an observation period that entry does not require"
+            fix = "require observation at entry, or name another end."
+            faults.append(Said(("end", "type"), what, fix))
+        if faults:
+            raise misfit(*faults)
         return self
 
 
@@ -432,7 +483,7 @@ class CirceCohort(Frozen):
     @model_validator(mode="after")
     def _is_json(self) -> Self:
         if PurePosixPath(self.circe).suffix != ".json":
-            raise ValueError("circe names a .json file")
+            raise misfit(Said(("circe",), "names no .json file", "name a .json file."))
         return self
 
 
@@ -447,7 +498,7 @@ class SqlCohort(Frozen):
     @model_validator(mode="after")
     def _is_sql(self) -> Self:
         if PurePosixPath(self.sql).suffix != ".sql":
-            raise ValueError("sql names a .sql file")
+            raise misfit(Said(("sql",), "names no .sql file", "name a .sql file."))
         return self
 
 

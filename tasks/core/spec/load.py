@@ -1,16 +1,25 @@
 """From the name of a study to its validated value."""
 
 import json
+from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError, create_model
 
 from tasks.core.errors import Message, SpecError, UsageError
+from tasks.core.explain import Said, cut, explained, nearest
 from tasks.core.paths import STUDIES_DIR
+from tasks.core.spec.base import Frozen
 from tasks.core.spec.checks import Fault, faults_of
+from tasks.core.spec.code_list_files import faults_in_files
 from tasks.core.spec.cohorts import CirceCohort, SqlCohort
 from tasks.core.spec.whole import StudySpec
-from tasks.core.strict_yaml import Document, read_yaml
-from tasks.core.validate import validated
+from tasks.core.strict_yaml import Document, KeyPath, in_file_order, scan_file
+from tasks.core.validate import placed
 
+BLOCKS = tuple(StudySpec.model_fields)
 MAX_FILE_BYTES = 4_000_000
 
 
@@ -26,7 +35,7 @@ def study_file(study: str, folder: Path = STUDIES_DIR) -> Path:
         UsageError: There is no such study.
     """
     for candidate in (folder / f"{study}.yaml", Path(study)):
-        if candidate.suffix == ".yaml" and candidate.is_file():
+        if candidate.suffix in {".yaml", ".yml"} and candidate.is_file():
             return candidate
     known = ", ".join(study_ids(folder)) or "none"
     raise UsageError(
@@ -52,47 +61,110 @@ def check_study(study: str) -> tuple[StudySpec, list[Message]]:
         SpecError: The file is refused; every fault is named with line and key.
     """
     file = study_file(study)
-    document = read_yaml(file)
-    spec = validated(StudySpec, document)
-    if file.parent == STUDIES_DIR and file.stem != spec.study.id:
-        what = f"study.id is {spec.study.id!r}, the file is {file.name}"
-        raise SpecError([Message("E_SPEC_PARSE", file.name, what, "give both the same name.")])
-    found = faults_of(spec)
-    if faults := [_message(document, fault) for fault in found if not fault.is_warning]:
-        raise SpecError(faults)
-    named = attached_files(spec, file)
-    return spec.with_files(named), [_message(document, fault) for fault in found]
+    document = scan_file(file)
+    spec, invalid, faults = _valid_blocks(document)
+    found = faults_of(spec, invalid=invalid)
+    named, lost = attached_files(spec, file, invalid)
+    faults += [_said(fault) for fault in found if not fault.is_warning] + lost
+    if "study" not in invalid:
+        faults += _misnamed(spec, file)
+    messages = [*document.refused.values(), *(placed(document, fault) for fault in faults)]
+    if "code_lists" not in invalid:
+        messages += faults_in_files(spec.code_lists, named)
+    if messages:
+        raise SpecError(in_file_order(messages))
+    return spec.with_files(named), [placed(document, _said(fault)) for fault in found]
 
 
-def attached_files(spec: StudySpec, study: Path) -> dict[str, str]:
-    """Return the text of every file that a study names; they lie beside it or below.
+def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], list[Said]]:
+    """Return the blocks that are valid, the names of those that are not, and why."""
+    try:
+        return StudySpec.model_validate(document.value), set(), []
+    except ValidationError as exc:
+        errors = exc.errors()
+    faults = explained(StudySpec, document, errors)
+    invalid = {str(place[0]) for place in document.refused if place}
+    invalid |= {str(error["loc"][0]) for error in errors if error["loc"]}
+    # A block whose name is misspelt is not absent.
+    invalid |= {str(nearest(name, BLOCKS)) for name in invalid - set(BLOCKS)}
+    value = document.value if isinstance(document.value, dict) else {}
+    valid = {name: value[name] for name in BLOCKS if name in value and name not in invalid}
+    made = {name: _block(name, block) for name, block in valid.items()}
+    needed = {name for name, info in StudySpec.model_fields.items() if info.is_required()}
+    return StudySpec.model_construct(**made), invalid | (needed - made.keys()), faults
 
-    Raises:
-        SpecError: A file is missing, too large, leaves the folder of the study, or is not UTF-8.
+
+def _block(name: str, value: object) -> Any:
+    return getattr(_block_model(name).model_validate({name: value}), name)
+
+
+@cache
+def _block_model(name: str) -> type[Frozen]:
+    """Return a model of one block of the study alone."""
+    info = StudySpec.model_fields[name]
+    field: dict[str, Any] = {name: (info.annotation, info)}
+    return create_model(f"Only_{name}", __base__=Frozen, **field)
+
+
+def _misnamed(spec: StudySpec, file: Path) -> list[Said]:
+    if file.parent != STUDIES_DIR or file.stem == spec.study.id:
+        return []
+    what = f"is {spec.study.id!r}, the file is {file.name}"
+    return [Said(("study", "id"), what, "give both the same name.")]
+
+
+def attached_files(
+    spec: StudySpec, study: Path, invalid: Collection[str] = ()
+) -> tuple[dict[str, str], list[Said]]:
+    """Return the text of every file that a study names, and which cannot be read, and why.
+
+    Files lie beside the study or below it.
+
+    Args:
+        spec: The study.
+        study: Its file.
+        invalid: Names of blocks that are not valid and not looked at.
     """
-    names = [c.circe for c in spec.cohorts if isinstance(c, CirceCohort)]
-    names += [c.sql for c in spec.cohorts if isinstance(c, SqlCohort)]
-    return {name: _attached(study, name) for name in sorted(names)}
+    texts: dict[str, str] = {}
+    lost: list[Said] = []
+    for path, name in sorted(files_named(spec), key=str):
+        if path[0] in invalid:
+            continue
+        try:
+            texts[name] = _attached(study, name)
+        except (OSError, UnicodeDecodeError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else "is not UTF-8"
+            fix = "put the file beside the study, or correct its name."
+            lost.append(Said(path, f"{cut(name)}: {why}", fix, "E_SPEC_PATH"))
+    return texts, lost
+
+
+def files_named(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the place and the name of every file that a study names."""
+    for place, cohort in enumerate(spec.cohorts):
+        if isinstance(cohort, CirceCohort):
+            yield ("cohorts", place, "circe"), cohort.circe
+        elif isinstance(cohort, SqlCohort):
+            yield ("cohorts", place, "sql"), cohort.sql
+    for place, code_list in enumerate(spec.code_lists):
+        yield from ((("code_lists", place, key), name) for key, name in code_list.files)
 
 
 def _attached(study: Path, name: str) -> str:
     file, home = (study.parent / name).resolve(), study.parent.resolve()
-    try:
-        if not file.is_relative_to(home):
-            raise OSError(0, "leaves the folder of the study")
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise OSError(0, f"is larger than {MAX_FILE_BYTES:,} bytes")
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "is not UTF-8"
-        fix = "put the file beside the study, or correct its name."
-        raise SpecError([Message("E_SPEC_PATH", study.name, f"{name}: {why}", fix)]) from None
+    if not file.is_relative_to(home):
+        raise OSError(0, "leaves the folder of the study")
+    if file.exists() and not file.is_file():
+        raise OSError(0, "is not a file")
+    with file.open("rb") as opened:
+        raw = opened.read(MAX_FILE_BYTES + 1)
+    if len(raw) > MAX_FILE_BYTES:
+        raise OSError(0, f"is larger than {MAX_FILE_BYTES:,} bytes")
+    return raw.decode("utf-8-sig").replace("\r\n", "\n")
 
 
-def _message(document: Document, fault: Fault) -> Message:
-    key = ".".join(map(str, fault.path))
-    where = f"{document.name}:{document.line_of(fault.path)}"
-    return Message(fault.code, where, f"{key}: {fault.what}" if key else fault.what, fault.fix)
+def _said(fault: Fault) -> Said:
+    return Said(fault.path, fault.what, fault.fix, fault.code)
 
 
 def study_schema() -> str:

@@ -11,10 +11,10 @@ class Study(Frozen):
     """What is asked, and under which name."""
 
     id: Id
-    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
+    version: Annotated[str, Field(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$")]
     title: Text
     question: Text
-    registration: str | None = None
+    registration: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     notice: Annotated[Text | None, Field(description="Shown on every page of the report.")] = None
     limits: Annotated[tuple[Text, ...], AS_TUPLE] = ()
 
