@@ -76,7 +76,8 @@ def explained(
         errors: `errors()` of the ValidationError.
     """
     found = _one_a_place([_located(model, error) for error in errors])
-    told = [said for error in found for said in _said(model, error)]
+    wrong = {f.path for f in found}
+    told = [s for f in found if not _follows(f, wrong) for s in _said(model, f)]
     return [said for said in dict.fromkeys(told) if not document.is_refused(said.path)]
 
 
@@ -101,6 +102,14 @@ class _Found:
     def is_deep(self, place: KeyPath) -> bool:
         """Whether the value at a place had the right shape, and something in it is wrong."""
         return len(self.path) > len(place) or self.kind not in _SHAPES
+
+
+def _follows(found: _Found, wrong: set[KeyPath]) -> bool:
+    """Whether a list is only short of the entries that are wrong themselves."""
+    size = len(found.path)
+    return found.kind == "too_short" and any(
+        len(path) > size and path[:size] == found.path for path in wrong
+    )
 
 
 def _located(model: type[BaseModel], error: Mapping[str, Any]) -> _Found:
@@ -234,7 +243,7 @@ def _wrong(path: KeyPath, error: Mapping[str, Any]) -> Said:
 
 
 def _or(words: Sequence[str]) -> str:
-    *most, last = words or ["another value"]
+    *most, last = words or ["another kind of value"]
     return f"{', '.join(most)} or {last}" if most else last
 
 
@@ -256,6 +265,8 @@ def _inside(kind: Any, part: str | int) -> Iterator[Any]:
     """Kinds of value that may stand under a key, or at a place of a list."""
     bare = _bare(kind)
     if _is_model(bare):
+        if not bare.__pydantic_fields_complete__:
+            bare.model_rebuild()  # names of kinds that were defined later
         if part in bare.model_fields:
             yield bare.model_fields[str(part)].annotation
     elif isinstance(part, int) and get_origin(bare) in {tuple, list}:

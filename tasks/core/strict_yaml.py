@@ -36,7 +36,7 @@ _PROBLEMS = (
         "remove the --- line.",
     ),
     ("mapping values", "a colon stands where none can be", "quote text that holds a colon."),
-    ("but found '<stream end>'", "a bracket or quote is never closed", "close it."),
+    ("'<stream end>'", "a bracket or quote is never closed", "close it."),
     ("end of stream", "a bracket or quote is never closed", "close it."),
 )
 
@@ -236,7 +236,7 @@ class _Reader:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not _is_word(key_node) or key_node.start_mark.index in self.anchored:
-                self._refuse(line, (*path, f"key in line {line}"), *_NO_WORD)
+                self._refuse(line, (*path, "(key)", line), *_NO_WORD)
                 continue
             key = key_node.value
             at = (*path, key)
