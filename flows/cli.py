@@ -276,12 +276,14 @@ def serve(
 @study_app.command("check")
 def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Check a study file; every fault is shown with line, key and what to do."""
-    from tasks.core.spec import load_study
+    from tasks.core.spec.load import check_study
 
-    spec = load_study(study)
+    spec, doubts = check_study(study)
     if as_json:
-        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": []})
+        messages = [message_json(message) for message in doubts]
+        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": messages})
     else:
+        show_messages(tuple(doubts))
         out.print(f"{spec.study.id} is a valid study. spec_hash {spec.spec_hash}")
 
 

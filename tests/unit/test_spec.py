@@ -1,6 +1,7 @@
 """A study is refused precisely, and its identity does not depend on how it is written."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from tasks.core.errors import SpecError, UsageError
 from tasks.core.paths import PROJECT_ROOT, STUDIES_DIR
 from tasks.core.spec import load_study, study_ids, study_schema
+from tests.unit.test_broken_specs import BASE, in_folder
 
 STUDY = "gibleed_celecoxib_diclofenac"
 TEXT = (STUDIES_DIR / f"{STUDY}.yaml").read_text(encoding="utf-8")
@@ -34,6 +36,31 @@ def test_order_comments_and_layout_do_not_change_the_identity(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(json.dumps(dict(reversed(body.items())), default=str), encoding="utf-8")
     assert load_study(str(file)).spec_hash == load_study(STUDY).spec_hash
+
+
+def upside_down(value):
+    if isinstance(value, dict):
+        return {key: upside_down(item) for key, item in reversed(value.items())}
+    return [upside_down(item) for item in value] if isinstance(value, list) else value
+
+
+def test_the_identity_of_cohorts_does_not_depend_on_how_they_are_written(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = in_folder(tmp_path / "a", BASE)
+    body = upside_down(yaml.safe_load(BASE))
+    second = in_folder(tmp_path / "b", json.dumps(body, default=str, indent=3))
+    second.write_text(re.sub(r'"(\d{4}-\d\d-\d\d)"', r"\1", second.read_text("utf-8")), "utf-8")
+    assert load_study(str(second)).spec_hash == load_study(str(first)).spec_hash
+
+
+def test_a_file_that_the_study_names_counts_with_what_is_in_it(tmp_path):
+    file = in_folder(tmp_path, BASE)
+    before = load_study(str(file)).spec_hash
+    (tmp_path / "lists" / "row.csv").write_text("a file that is not named", encoding="utf-8")
+    assert load_study(str(file)).spec_hash == before
+    (tmp_path / "lists" / "ward.csv").write_text("concept_id\n9203\n", encoding="utf-8")
+    assert load_study(str(file)).spec_hash != before
 
 
 def test_a_changed_number_is_another_study(tmp_path):
