@@ -276,15 +276,17 @@ def serve(
 @study_app.command("check")
 def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Check a study file; every fault is shown with line, key and what to do."""
-    from tasks.core.spec.load import check_study
+    from flows.orders.check import check
 
-    spec, doubts = check_study(study)
+    checked = check(study)
+    spec = checked.spec
     if as_json:
-        messages = [message_json(message) for message in doubts]
+        messages = [message_json(message) for message in checked.warnings]
         print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": messages})
-    else:
-        show_messages(tuple(doubts))
-        out.print(f"{spec.study.id} is a valid study. spec_hash {spec.spec_hash}")
+        return
+    show_messages(tuple(checked.warnings))
+    drawn = f", {checked.persons} drawn persons as expected" if checked.persons else ""
+    out.print(f"{spec.study.id} is a valid study{drawn}. spec_hash {spec.spec_hash}")
 
 
 @study_app.command("schema")
