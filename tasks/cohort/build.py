@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from tasks.cohort.code_lists import resolve_code_lists
 from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
 from tasks.cohort.workspace import open_workspace
 from tasks.core.duck import single
@@ -78,11 +79,6 @@ def open_study(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSour
     resolve_code_lists(con, spec)
 
 
-def resolve_code_lists(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
-    """Make the tables of the concepts and codes that each list of a study stands for."""
-    build_table(con, "cohort.code_list", _code_lists(spec))
-
-
 def tables_read(spec: StudySpec) -> tuple[str, ...]:
     """Return the tables of the lake that a study reads."""
     read = tables_of_cohorts(spec)
@@ -99,15 +95,6 @@ def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     for table in ("common_period", "candidate", "attrition"):
         build_table(con, f"cohort.{table}", params)
     return build_table(con, "cohort.subject", params)
-
-
-def _code_lists(spec: StudySpec) -> Mapping[str, object]:
-    named = [(item, concept) for item in spec.code_lists for concept in item.concepts]
-    return {
-        "code_list_ids": [item.id for item, _ in named],
-        "concept_ids": [concept for _, concept in named],
-        "include_descendants": [item.include_descendants for item, _ in named],
-    }
 
 
 def cohort_params(spec: StudySpec) -> Mapping[str, object]:

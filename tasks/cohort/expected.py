@@ -6,7 +6,7 @@ from datetime import date
 
 import duckdb
 
-from tasks.cohort.build import resolve_code_lists
+from tasks.cohort.code_lists import resolve_code_lists
 from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
 from tasks.cohort.language.render import SEX
 from tasks.core.domains import domains

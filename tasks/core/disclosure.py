@@ -81,11 +81,12 @@ def release(
     kept = _thin_at_risk(_thin_curves([_hide_small(row, hidden, k) for row in rows], k), k)
     shown_attrition = _thin_attrition(attrition, k)
     kept = _hide_cohorts(_hide_sites(_follow_attrition(kept, shown_attrition), k), k)
+    kept = [_hide_mapping(row, k) for row in kept]
     shown_balance = _hide_balance(balance, rows, hidden, k)
     kept = [_over_what_is_shown(row, shown_balance) for row in kept]
     messages = _messages(rows, kept, k)
     # A withheld point of a curve still tells its day: it is left out, not only emptied.
-    kept = [row for row in kept if row["status"] != "suppressed" or row.get("term") != "curve"]
+    kept = [row for row in kept if row["status"] != "suppressed" or not _tells_by_itself(row)]
     shown_gates = [_mask_gate(gate, shown_balance, hidden, k) for gate in gates]
     return Released(kept, shown_attrition, shown_balance, shown_gates, messages)
 
@@ -198,10 +199,14 @@ def _hide_small(row: Row, hidden: set[object], k: int) -> Row:
 
 def _hide_sites(rows: list[Row], k: int) -> list[Row]:
     """Withhold the counts of all sites when those of one tell about few: sums would tell them."""
-    of_sites = [row for row in rows if row["site_id"] != "pooled"]
-    if not any(_tells_of_few(row, k) for row in of_sites):
+    if not any(_tells_of_few(row, k) for row in rows if _is_of_a_site(row)):
         return rows
-    return [row if row["site_id"] == "pooled" else withheld(row) for row in rows]
+    return [withheld(row) if _is_of_a_site(row) else row for row in rows]
+
+
+def _is_of_a_site(row: Row) -> bool:
+    """Whether a row is a part of a pooled one; shares of mapped records are pooled nowhere."""
+    return row["site_id"] != "pooled" and row["analysis_id"] != "mapping"
 
 
 def _hide_cohorts(rows: list[Row], k: int) -> list[Row]:
@@ -212,6 +217,21 @@ def _hide_cohorts(rows: list[Row], k: int) -> list[Row]:
         withheld(row) if row["analysis_id"] == "cohorts" and _whole(row["n"]) not in shown else row
         for row in rows
     ]
+
+
+def _hide_mapping(row: Row, k: int) -> Row:
+    """Withhold shares of mapped records, and codes, behind which few persons or records stand."""
+    if row["analysis_id"] != "mapping":
+        return row
+    n, mapped = _whole(row["n"]), _whole(row.get("n_events"))
+    counts = (n, mapped, n - mapped, row.get("n_clusters"))
+    is_few = row["status"] == "suppressed" or any(is_small(count, k) for count in counts)
+    return {**(withheld(row) if is_few else row), "n_clusters": None}
+
+
+def _tells_by_itself(row: Row) -> bool:
+    """Whether a row tells something without its number: the day of a curve, a rare code."""
+    return row.get("term") == "curve" or row.get("stratum_name") == "unmapped_code"
 
 
 def _tells_of_few(row: Row, k: int) -> bool:

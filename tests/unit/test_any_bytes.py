@@ -15,11 +15,11 @@ from tasks.core.spec.load import check_study
 from tests.unit.test_broken_specs import BASE, in_folder
 
 LINES = BASE.splitlines()
-WORDS = (
-    ["", "NO", "~", "010", "1:30", ".inf", "*a", "&a x", "!!set", "<<: {}", "[", "{", "? x", "- x"]
-    + ["'", '"', "|", ">", "\x00", "\ufeff", "\u202e", "9" * 40, "x" * 3000, "---", "%YAML 9"]
-    + ["null", "true", "{nth: 1}", "[[1]]", "2020-13-01", '"\\ud800"', "{age: {}}", "events: 1"]
-)
+WORDS = [
+    *["", "NO", "~", "010", "1:30", ".inf", "*a", "&a x", "!!set", "<<: {}", "[", "{", "? x"],
+    *["'", '"', "|", ">", "\x00", "\ufeff", "\u202e", "9" * 40, "x" * 3000, "---", "%YAML 9"],
+    *["null", "true", "{nth: 1}", "[[1]]", "2020-13-01", '"\\ud800"', "{age: {}}", "- x"],
+]
 QUICK = settings(
     max_examples=100,
     deadline=None,
@@ -36,15 +36,18 @@ def file(tmp_path_factory):
 
 def is_read_or_refused(file, raw):
     file.write_bytes(raw)
+    for message in messages_about(file):
+        assert message.what
+        assert message.fix
+        assert message.where.startswith(("broken_base.yaml:", "lists/"))
+        assert len(message.what) < 400
+
+
+def messages_about(file):
     try:
-        check_study(str(file))
+        return check_study(str(file))[1]
     except SpecError as refused:
-        assert refused.messages
-        for message in refused.messages:
-            assert message.what
-            assert message.fix
-            assert message.where.startswith(("broken_base.yaml:", "lists/"))
-            assert len(message.what) < 400
+        return refused.messages or [None]
 
 
 @QUICK

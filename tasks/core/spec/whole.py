@@ -76,7 +76,7 @@ class StudySpec(Frozen):
     @property
     def with_codes(self) -> frozenset[str]:
         """Ids of the code lists that hold codes of source vocabularies."""
-        return frozenset(item.id for item in self.code_lists if getattr(item, "codes", ()))
+        return frozenset(item.id for item in self.code_lists if item.codes or item.file)
 
     @property
     def has_trial(self) -> bool:

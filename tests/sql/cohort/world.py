@@ -28,6 +28,7 @@ PERIODS = "person_id:int | observation_period_start_date:date | observation_peri
 CONDITIONS = "person_id:int | condition_concept_id:int | condition_start_date:date\n"
 DEATHS = "person_id:int | death_date:date\n"
 PEOPLE = "person_id:int | site_id:text | gender_concept_id:int | year_of_birth:int\n"
+RELATIONSHIPS = "concept_id_1:int | concept_id_2:int | relationship_id:text"
 ANCESTORS = "ancestor_concept_id:int | descendant_concept_id:int\n10|10\n10|11"
 
 
@@ -45,7 +46,11 @@ def build(con, eras, periods, conditions="", deaths="", **params):
 
 def build_tables(con, design, params):
     """Build the cohort tables of a design from clean ones."""
-    build_table(con, "cohort.code_list", params)
+    nothing_else = dict.fromkeys(
+        ("include_mapped", "is_excluded"), [False] * len(params["concept_ids"])
+    )
+    given(con, "clean.concept_relationship", RELATIONSHIPS)
+    build_table(con, "cohort.code_list", {**nothing_else, **params})
     build_table(con, ENTERING[design].first, params)
     build_table(con, "cohort.entry", params, variant=design)
     for table in ("common_period", "candidate", "attrition", "subject"):
