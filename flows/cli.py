@@ -289,6 +289,21 @@ def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
     out.print(f"{spec.study.id} is a valid study{drawn}. spec_hash {spec.spec_hash}")
 
 
+@study_app.command("codes")
+def study_codes(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show what each code list holds and catches in the lake; few persons are not told apart."""
+    from flows.orders.codes import codes
+
+    found = codes(home_from(home), study)
+    if as_json:
+        messages = [message_json(message) for message in found.messages]
+        print_json({"lists": found.lists, "members": found.members, "messages": messages})
+        return
+    _table("Code lists", found.lists)
+    _table("Caught", found.members)
+    show_messages(tuple(found.messages))
+
+
 @study_app.command("schema")
 def study_schema_command() -> None:
     """Print the JSON Schema of a study."""

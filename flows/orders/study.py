@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -13,8 +13,10 @@ import polars as pl
 
 from flows.orders.steps import Caller, directly, guarded
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
-from tasks.cohort.build import build_cohort
+from tasks.cohort.build import build_cohort, tables_read
+from tasks.cohort.code_lists import vocabulary_warnings
 from tasks.cohort.cohorts import cohort_sql
+from tasks.cohort.mapping import mapping_rows
 from tasks.core.disclosure import Released, release, release_quality, threshold
 from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
 from tasks.core.fhir import CLINICAL_FORMATS
@@ -145,7 +147,7 @@ def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -
     with open_lake(home, site, snapshot=snapshot) as con:
         chosen = newest_snapshot(con)
     with open_lake(home, site, snapshot=chosen) as con:
-        deliveries = _serving(con, spec)
+        deliveries = serving(con, spec)
         data = content_hash(con)
         ledger = ledger_of(con, [int(str(d["snapshot_id"])) for d in deliveries])
     cutoff = max(str(d["data_cutoff"]) for d in deliveries)
@@ -164,10 +166,10 @@ def ensure_served(home: Home, study: str) -> None:
     """
     spec = load_study(study)
     with open_lake(home, load_site(home)) as con:
-        _serving(con, spec)
+        serving(con, spec)
 
 
-def _serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, object]]:
+def serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, object]]:
     """Return the deliveries in force that a study rests on; every site that it names has one."""
     deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
     source = spec.lake or LakeSource(id="lake", kind="lake")
@@ -196,7 +198,10 @@ def evidence(
 ) -> Evidence:
     """Estimate everything the study asks for."""
     with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
-        return analyse(con, spec)
+        found = analyse(con, spec)
+        rows = mapping_rows(con, tables_read(spec)) if spec.lake else []
+        doubts = vocabulary_warnings(con, spec) if spec.lake else []
+    return replace(found, rows=found.rows + rows, messages=doubts)
 
 
 def smallest_count(site: SiteSettings, spec: StudySpec, pinned: Pinned) -> int | None:
@@ -323,7 +328,8 @@ def _do(
     quality = release_quality(quality_of(pinned), k)
     step("write results", write_results, spec, pinned, released, quality, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
-    details = {**_details(pinned, gates, released.messages), "disclosure_threshold": k}
+    messages = [*found.messages, *released.messages]
+    details = {**_details(pinned, gates, messages), "disclosure_threshold": k}
     publish = partial(finish, keep_newer=keep_newer)
     folder = step("publish", publish, home, identity, work, "published", details)
     return RunOutcome(
@@ -333,7 +339,7 @@ def _do(
         identity.snapshot_id,
         folder,
         gates=gates,
-        messages=released.messages,
+        messages=messages,
     )
 
 

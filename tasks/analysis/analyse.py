@@ -1,7 +1,7 @@
 """All estimates of one study from one workspace: attrition, balance, results, gates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import numpy as np
@@ -16,7 +16,7 @@ from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_people
 from tasks.analysis.populations import Population, PropensityModel, make_populations
 from tasks.analysis.sites import site_rows
-from tasks.core.errors import EstimationError
+from tasks.core.errors import EstimationError, Message
 from tasks.core.results import result_row
 from tasks.core.spec import StudySpec
 from tasks.stats.propensity import area_under_curve, effective_sample_size, equipoise
@@ -32,6 +32,7 @@ class Evidence:
     attrition: pl.DataFrame
     balance: pl.DataFrame
     gates: list[GateVerdict]
+    messages: list[Message] = field(default_factory=list)
 
 
 def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:

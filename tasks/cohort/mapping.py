@@ -50,7 +50,7 @@ def _shares(
             "mapping",
             "descriptive",
             "mapped_fraction",
-            method="count",
+            method=unit,
             site_id=site_id,
             term=table,
             stratum_name="period",

@@ -16,6 +16,7 @@ from tasks.report.blocks import (
 )
 from tasks.report.context import Context, place
 from tasks.report.model import Record
+from tasks.report.sections import mapping
 
 VERDICT_TONE: dict[str, Tone] = {"pass": "good", "pass_with_warnings": "warn", "blocked": "bad"}
 SEVERITIES = ("critical", "error", "warning", "info")
@@ -33,6 +34,7 @@ def section(context: Context) -> Section:
         *row_balance(context),
         Heading(words("data.checks_heading")),
         *checks(context),
+        *mapping.blocks(context),
     ]
     return Section("data", words("section.data"), tuple(blocks))
 
