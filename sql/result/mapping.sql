@@ -2,8 +2,9 @@
 -- Grain:   one row per site, table and period of code systems.
 -- Reads:   clean.coded_record
 -- Params:  $split_tables (list of tables whose code system changed), $split_date (date)
--- Notes:   a record is mapped when its concept is not 0; a code is, when some record of it is.
---          `fewest_persons` counts the persons of the smaller of the two parts that hold anybody.
+-- Notes:   a record without a code of any kind is not counted; a record is mapped when its
+--          concept is not 0; a code is, when some record of it is. `fewest_persons` counts
+--          the persons of the smaller of the two parts that hold anybody.
 with
 
 placed as (
@@ -21,6 +22,9 @@ placed as (
         end as period,
 
     from clean.coded_record
+
+    where coded_record.source_code is not null
+        or coded_record.concept_id <> 0
 
 ),
 

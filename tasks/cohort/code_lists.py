@@ -160,7 +160,7 @@ def _coded(domain: Domain) -> str:
     """Return the select of the coded records of one table; ids of records repeat between sites."""
     row = domain.name
     key = f"{row}.person_id || '.' || {row}.{domain.key}"
-    code = PLAIN_CODE.format(f"{row}.{domain.source_value}")
+    code = f"nullif({PLAIN_CODE.format(f'{row}.{domain.source_value}')}, '')"
     return (
         f"select {row}.site_id, {row}.person_id, {quoted(row)} as table_name, "  # noqa: S608 - names of our own
         f"{quoted(row)} || '.' || {key} as record_number, "
