@@ -33,7 +33,7 @@ def _rows_of_tables(con: duckdb.DuckDBPyConnection, source: LakeSource) -> dict[
     delivered = [d for d in deliveries_in_force(con) if source.takes(d["site_id"])]
     snapshots = [int(str(d["snapshot_id"])) for d in delivered]
     found = con.execute(
-        "select coalesce(tables, table_name), rows_in "
+        "select coalesce(tables, table_name), rows_in "  # noqa: S608 - LEDGER is a constant
         f"from {LEDGER} "
         "where list_contains($snapshots, snapshot_id)",
         {"snapshots": snapshots},

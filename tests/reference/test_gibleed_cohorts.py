@@ -7,6 +7,7 @@ years it is 480.
 """
 
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -73,7 +74,7 @@ def test_a_person_is_explained_rule_by_rule(home):
     asked = causeway("study", "explain", STUDY, "--person", "eunomia:6", "--json", home=home.root)
     answer = json.loads(asked.stdout)
     assert "celecoxib_men_over_40: out, lost at male" in answer["answer"]
-    evidence = json.loads(open(answer["evidence"]).read())
+    evidence = json.loads(Path(answer["evidence"]).read_text())
     men = next(c for c in evidence["cohorts"] if c["cohort_id"] == "celecoxib_men_over_40")
     assert men["openings"] == [
         {"start_date": "2005-07-13", "rules": {"over_40": True, "male": False}}
