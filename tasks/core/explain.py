@@ -77,7 +77,8 @@ def explained(
     """
     found = _one_a_place([_located(model, error) for error in errors])
     wrong = {f.path for f in found}
-    told = [s for f in found if not _follows(f, wrong) for s in _said(model, f)]
+    said = [s for f in found if not _follows(f, wrong) for s in _said(model, f)]
+    told = [replace(s, path=_in_file(document, s.path)) for s in said]
     return [said for said in dict.fromkeys(told) if not document.is_refused(said.path)]
 
 
@@ -102,6 +103,15 @@ class _Found:
     def is_deep(self, place: KeyPath) -> bool:
         """Whether the value at a place had the right shape, and something in it is wrong."""
         return len(self.path) > len(place) or self.kind not in _SHAPES
+
+
+def _in_file(document: Document, path: KeyPath) -> KeyPath:
+    """Drop places of a list where the file has its one entry without a list around it."""
+    kept: KeyPath = ()
+    for part in path:
+        if isinstance(part, str) or (*kept, part) in document.lines:
+            kept = (*kept, part)
+    return kept
 
 
 def _follows(found: _Found, wrong: set[KeyPath]) -> bool:

@@ -55,7 +55,11 @@ def test_codes_are_compared_without_case_dots_and_blanks():
         ({"vocabulary": "KCD8"}, None, date(2025, 12, 31)),
         ({"vocabulary": "kcd9"}, date(2026, 1, 1), None),
         ({"vocabulary": "EDI"}, None, None),
-        ({"vocabulary": "KCD8", "valid_from": date(2021, 1, 1)}, date(2021, 1, 1), date(2025, 12, 31)),
+        (
+            {"vocabulary": "KCD8", "valid_from": date(2021, 1, 1)},
+            date(2021, 1, 1),
+            date(2025, 12, 31),
+        ),
         ({"vocabulary": "KCD9", "valid_from": date(2027, 1, 1)}, date(2027, 1, 1), None),
     ],
 )
@@ -141,7 +145,15 @@ def test_a_concept_set_of_atlas_is_read_with_or_without_its_name():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", "7", '{"items": 7}', '{"items": [{"concept": {"CONCEPT_ID": "1"}}]}', "[" * 9999],
+    [
+        "",
+        "[]",
+        "{}",
+        "7",
+        '{"items": 7}',
+        '{"items": [{"concept": {"CONCEPT_ID": "1"}}]}',
+        "[" * 9999,
+    ],
 )
 def test_what_is_no_concept_set_is_refused(text):
     with pytest.raises(ListFileError):

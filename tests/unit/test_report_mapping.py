@@ -10,7 +10,9 @@ from tasks.report.context import Context
 from tasks.report.sections.mapping import blocks
 from tests.unit.test_report_world import results, world
 
-IDENTITY = dict.fromkeys(("study_id", "spec_hash", "run_id", "data_cutoff"), "x") | {"snapshot_id": 1}
+IDENTITY = dict.fromkeys(("study_id", "spec_hash", "run_id", "data_cutoff"), "x") | {
+    "snapshot_id": 1
+}
 
 
 def content(language, rows):
@@ -32,11 +34,13 @@ def cells(table):
     return [[plain(cell) for cell in row] for row in table.rows]
 
 
-@pytest.mark.parametrize(("language", "before"), [("en", "until 2025-12-31"), ("ko", "2025-12-31까지")])
+@pytest.mark.parametrize(
+    ("language", "before"), [("en", "until 2025-12-31"), ("ko", "2025-12-31까지")]
+)
 def test_shares_stand_in_order_and_are_never_rounded_to_all(language, before):
     [table] = [b for b in content(language, rows()) if isinstance(b, Table)]
     lines = cells(table)
-    assert [line[2] for line in lines][0] == before
+    assert lines[0][2] == before
     assert lines[0][3:] == ["20,000", ">99.9%", "30", "96.7%"]
     assert lines[1][3:] == ["50", "100.0%", "9", "100.0%"]
     assert lines[2][3:] == ["10", "0.0%", "–", "–"]

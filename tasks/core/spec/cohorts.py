@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tasks.core.domains import Domain, domains
 from tasks.core.explain import Said, choose, cut, misfit
@@ -196,6 +196,13 @@ def _misfits(domain: Domain, where: Where, place: int) -> Iterator[Said]:
             yield Said(("where", place, key), what, f"write {_WORDS.get(kind, 'a number')}.")
 
 
+Windows = Annotated[tuple[Window, ...], AS_TUPLE]
+
+
+def _windows(value: object) -> object:
+    return (value,) if isinstance(value, Mapping | Window) else value
+
+
 class Counted(Frozen):
     """So many events in the windows around the index."""
 
@@ -208,9 +215,9 @@ class Counted(Frozen):
         Field(description="Count different days, concepts or visits; records when left out."),
     ] = None
     within: Annotated[
-        tuple[Window, ...],
-        AS_TUPLE,
-        Field(description="All of them must hold; any day when empty."),
+        Windows,
+        BeforeValidator(_windows, json_schema_input_type=Window | Windows),
+        Field(description="One window, or several that must all hold; any day when left out."),
     ] = ()
     same_visit: bool = False
     observed_only: Annotated[

@@ -76,7 +76,9 @@ def study(*lists):
 def test_concepts_with_what_is_below_and_mapped_less_what_is_excluded(
     world, concepts, below, members
 ):
-    resolve_code_lists(world, study({"id": "l1", "concepts": concepts, "include_descendants": below}))
+    resolve_code_lists(
+        world, study({"id": "l1", "concepts": concepts, "include_descendants": below})
+    )
     assert [c for (c,) in rows_of(world, "select concept_id from cohort.code_list order by 1")] == (
         members
     )
@@ -84,7 +86,11 @@ def test_concepts_with_what_is_below_and_mapped_less_what_is_excluded(
 
 def test_an_exclusion_of_one_list_leaves_another_alone(world):
     lists = (
-        {"id": "l1", "concepts": [1, {"concept": 2, "exclude": True}], "include_descendants": False},
+        {
+            "id": "l1",
+            "concepts": [1, {"concept": 2, "exclude": True}],
+            "include_descendants": False,
+        },
         {"id": "l2", "concepts": [2], "include_descendants": False},
     )
     resolve_code_lists(world, study(*lists))
@@ -118,7 +124,11 @@ def test_nothing_is_doubtful_about_known_standard_concepts(world):
 
 def test_doubtful_lists_are_named(world):
     one = {"id": "l1", "concepts": [1, 4, 77, 78], "include_descendants": False}
-    two = {"id": "l2", "concepts": [2, {"concept": 2, "exclude": True}], "include_descendants": False}
+    two = {
+        "id": "l2",
+        "concepts": [2, {"concept": 2, "exclude": True}],
+        "include_descendants": False,
+    }
     assert [(code, name, what.split(":")[0]) for code, name, what in told(world, one, two)] == [
         ("W_CONCEPT_UNKNOWN", "l1", "77, 78"),
         ("W_CONCEPT_NOT_STANDARD", "l1", "4"),
@@ -135,7 +145,11 @@ def test_a_vocabulary_that_was_not_delivered_is_told_once(con):
         given(con, f"clean.{table}", drawing.splitlines()[0])
     lists = (
         {"id": "l1", "concepts": [1], "include_descendants": True},
-        {"id": "l2", "concepts": [{"concept": 2, "include_mapped": True}], "include_descendants": True},
+        {
+            "id": "l2",
+            "concepts": [{"concept": 2, "include_mapped": True}],
+            "include_descendants": True,
+        },
         {"id": "l3", "codes": [{"vocabulary": "EDI", "codes": ["HA201"]}]},
     )
     found = told(con, *lists)
@@ -161,7 +175,8 @@ def test_what_a_list_catches_by_concept_and_by_code(world):
     open_coded_records(world, ["condition_occurrence"])
     build_table(world, "cohort.caught")
     assert rows_of(
-        world, "select vocabulary_id, member, records, persons, list_persons from cohort.caught order by 2"
+        world,
+        "select vocabulary_id, member, records, persons, list_persons from cohort.caught order by 2",
     ) == [
         ("SNOMED", "1", 1, 1, 3),
         ("SNOMED", "2", 1, 1, 3),

@@ -69,7 +69,9 @@ A | 2 | 6 | 2025-01-01 | 5 | B01"""
 
 
 def persons(count, concept, code, start=1, day="2025-01-01"):
-    return "\n".join(f"A | {n} | {n} | {day} | {concept} | {code}" for n in range(start, start + count))
+    return "\n".join(
+        f"A | {n} | {n} | {day} | {concept} | {code}" for n in range(start, start + count)
+    )
 
 
 def shown(con, *parts, k=5):
@@ -89,7 +91,10 @@ def test_a_share_of_many_is_shown_without_the_persons_behind_it(con):
     [
         [persons(20, 1, "A00"), persons(4, 0, "B00", 21)],  # few unmapped
         [persons(4, 1, "A00"), persons(20, 0, "B00", 5)],  # few mapped
-        [persons(20, 1, "A00"), "\n".join(f"A | 30 | {n} | 2025-01-01 | 0 | B0" for n in range(40, 60))],
+        [
+            persons(20, 1, "A00"),
+            "\n".join(f"A | 30 | {n} | 2025-01-01 | 0 | B0" for n in range(40, 60)),
+        ],
     ],
     ids=["few unmapped", "few mapped", "many records of one person"],
 )
