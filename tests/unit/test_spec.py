@@ -9,7 +9,7 @@ import yaml
 
 from tasks.core.errors import SpecError, UsageError
 from tasks.core.paths import PROJECT_ROOT, STUDIES_DIR
-from tasks.core.spec import load_study, study_ids, study_schema
+from tasks.core.spec import check_study, load_study, study_ids, study_schema
 from tests.unit.test_broken_specs import BASE, in_folder
 
 STUDY = "gibleed_celecoxib_diclofenac"
@@ -213,3 +213,25 @@ def test_an_unknown_study_names_the_known_ones():
 def test_the_published_schema_is_that_of_the_code():
     published = (PROJECT_ROOT / "docs" / "study.schema.json").read_text(encoding="utf-8")
     assert published == study_schema(), "run `make docs`"
+
+
+CODED = """
+    codes:
+      - {vocabulary: KCD8, codes: ["K92*"]}
+"""
+
+
+def test_a_role_of_a_comparison_needs_concepts(tmp_path):
+    old = "    concepts: [192671]\n    include_descendants: true\n"
+    with pytest.raises(SpecError) as caught:
+        load_study(changed(tmp_path, (old, CODED[1:])))
+    assert "outcome.code_list: is found by concept" in str(caught.value)
+
+
+def test_codes_that_do_not_count_and_code_systems_that_end_are_doubtful(tmp_path):
+    old = "    concepts: [192671]\n"
+    _, doubts = check_study(changed(tmp_path, (old, old + CODED[1:])))
+    assert [(m.code, m.what.split(":")[0]) for m in doubts] == [
+        ("W_CODES_ONE_SIDED", "code_lists.2.codes"),
+        ("W_CODES_UNUSED", "outcome.code_list"),
+    ]

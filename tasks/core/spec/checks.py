@@ -4,17 +4,19 @@ A check reads the blocks it declares and yields faults with the key at fault. Ch
 blocks that they read are valid, so that one look at a file shows all of its faults.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from pydantic import BaseModel
 
 from tasks.core.explain import nearest
+from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
 from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
 from tasks.core.spec.design import DeviceArm, DeviceShownDesign, DrugArm
+from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.whole import StudySpec
 
+__all__ = ["CHECKS", "Check", "Fault", "KeyPath", "faults_of"]
 RESERVED = (
     "attrition",
     "balance",
@@ -25,26 +27,6 @@ RESERVED = (
     "sites",
 )
 _DEFINE = "define code list {}, or name one that is defined."
-KeyPath = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a study, or (`is_warning`) doubtful, and how to mend it."""
-
-    path: KeyPath
-    what: str
-    fix: str = "correct the value; the schema stands in docs/study.schema.json."
-    code: str = "E_SPEC_PARSE"
-    is_warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A check and the blocks of the study that it reads."""
-
-    blocks: tuple[str, ...]
-    find: Callable[[StudySpec], Iterator[Fault]]
 
 
 def _trial_is_whole(spec: StudySpec) -> Iterator[Fault]:
@@ -148,6 +130,7 @@ CHECKS: tuple[Check, ...] = (
     Check(("analyses",), _one_primary),
     Check(("covariates",), _each_kind_of_covariate_once),
     Check(("analyses", "covariates"), _adjusts_with_something),
+    *CODE_LIST_CHECKS,
 )
 
 

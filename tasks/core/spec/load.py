@@ -73,7 +73,8 @@ def check_study(study: str) -> tuple[StudySpec, list[Message]]:
         messages += faults_in_files(spec.code_lists, named)
     if messages:
         raise SpecError(in_file_order(messages))
-    return spec.with_files(named), [placed(document, _said(fault)) for fault in found]
+    doubts = in_file_order(placed(document, _said(fault)) for fault in found)
+    return spec.with_files(named), doubts
 
 
 def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], list[Said]]:
