@@ -1,0 +1,31 @@
+"""What the code lists of a study catch on the lake, and that few persons are not told."""
+
+from flows.orders import codes as order
+from tests.homes import STUDY
+
+
+def persons(found):
+    return {row["code_list"]: row["persons"] for row in found.lists}
+
+
+def test_persons_of_each_list_are_the_published_ones(demo_home):
+    """OHDSI Eunomia: celecoxib 1844, diclofenac 850, gastrointestinal bleed 479 persons."""
+    found = order.codes(demo_home, STUDY)
+    assert persons(found) == {"celecoxib": 1844, "diclofenac": 850, "gi_bleed": 479}
+    assert [row["name"] for row in found.members] == [
+        "celecoxib",
+        "Diclofenac",
+        "Gastrointestinal hemorrhage",
+    ]
+    assert found.messages == []
+
+
+def test_few_persons_are_withheld(demo_home, monkeypatch):
+    monkeypatch.setattr(order, "threshold", lambda *_: 900)
+    found = order.codes(demo_home, STUDY)
+    assert persons(found) == {"celecoxib": 1844, "diclofenac": "<900", "gi_bleed": "<900"}
+    assert [(row["records"], row["persons"]) for row in found.members] == [
+        (1844, 1844),
+        ("withheld", "<900"),
+        ("withheld", "<900"),
+    ]
