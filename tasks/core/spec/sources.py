@@ -65,7 +65,7 @@ class _Table(Frozen):
     na: Annotated[
         tuple[Cell, ...], AS_TUPLE, Field(description="Texts that mean `missing`.", max_length=50)
     ] = ()
-    columns: Columns = {}
+    columns: Columns = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _typed_columns_are_declared(self) -> Self:
