@@ -276,13 +276,17 @@ def serve(
 @study_app.command("check")
 def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Check a study file; every fault is shown with line, key and what to do."""
-    from tasks.core.spec import load_study
+    from flows.orders.check import check
 
-    spec = load_study(study)
+    checked = check(study)
+    spec = checked.spec
     if as_json:
-        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": []})
-    else:
-        out.print(f"{spec.study.id} is a valid study. spec_hash {spec.spec_hash}")
+        messages = [message_json(message) for message in checked.warnings]
+        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": messages})
+        return
+    show_messages(tuple(checked.warnings))
+    drawn = f", {checked.persons} drawn persons as expected" if checked.persons else ""
+    out.print(f"{spec.study.id} is a valid study{drawn}. spec_hash {spec.spec_hash}")
 
 
 @study_app.command("schema")

@@ -21,6 +21,7 @@ from flows.orders.study_tables import (
 )
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort
+from tasks.cohort.cohorts import cohort_sql
 from tasks.cohort.tables import load_tables
 from tasks.core.disclosure import Released, release, release_quality, threshold
 from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
@@ -201,7 +202,7 @@ def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, datab
     """Build the cohort tables in the workspace; return the number of people."""
     with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
         load_tables(con, spec)
-        return build_cohort(con, spec) if spec.has_trial else 0
+        return build_cohort(con, spec)
 
 
 def evidence(
@@ -209,7 +210,7 @@ def evidence(
 ) -> Evidence:
     """Estimate everything the study asks for."""
     with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
-        found = analyse(con, spec) if spec.has_trial else no_evidence()
+        found = analyse(con, spec) if spec.has_trial or spec.cohorts else no_evidence()
         return replace(found, tables=table_evidence(con, spec))
 
 
@@ -228,10 +229,18 @@ def protect(found: Evidence, k: int | None) -> Released:
 
 
 def write_results(
-    pinned: Pinned, released: Released, quality: list[dict[str, object]], folder: Path
+    spec: StudySpec,
+    pinned: Pinned,
+    released: Released,
+    quality: list[dict[str, object]],
+    folder: Path,
 ) -> None:
-    """Write results, attrition, balance and the quality verdicts of a run."""
+    """Write results, attrition, balance, the SQL of cohorts and the quality verdicts of a run."""
     identity = pinned.identity
+    for name, text in cohort_sql(spec).items():
+        file = folder / "sql" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     frame = results_frame(
         released.rows,
         {
@@ -328,7 +337,7 @@ def _do(
     if stopped := _stopped(spec, found, gates):
         return _end(home, pinned, work, gates, stopped)
     quality = quality_shown(release_quality(quality_of(pinned), k), spec, released)
-    step("write results", write_results, pinned, released, quality, work.outputs)
+    step("write results", write_results, spec, pinned, released, quality, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     details = {**_details(pinned, gates, released.messages), "disclosure_threshold": k}
     publish = partial(finish, keep_newer=keep_newer)

@@ -118,17 +118,29 @@ def read_rows(con: Connection, source: TableSource, analysis: Analysis) -> Table
 def attrition_of(rows: TableRows) -> pl.DataFrame:
     """Return the attrition of one analysis: rows in, and what is left after each reason."""
     left = rows.delivered
-    arm = rows.analysis.id
-    steps: list[tuple[object, ...]] = [
-        (arm, 0, "rows", "Rows of the table", "표의 전체 행", left, 0, "ok")
-    ]
+    steps = [_step(rows, 0, "rows", ("Rows of the table", "표의 전체 행"), left, 0)]
     for step, loss in enumerate(rows.losses, start=1):
         left -= loss.rows
-        en, ko = (f"{loss.field.column}: {words}" for words in REASONS[loss.reason])
+        labels = tuple(f"{loss.field.column}: {words}" for words in REASONS[loss.reason])
         step_id = f"{loss.reason}:{loss.field.name}"
-        steps.append((arm, step, step_id, en, ko, left, loss.rows, "ok"))
-    used = (arm, len(steps), "used", "Rows used", "분석에 사용한 행", left, 0, "ok")
-    return pl.DataFrame([*steps, used], schema=ATTRITION_SCHEMA, orient="row")
+        steps.append(_step(rows, step, step_id, labels, left, loss.rows))
+    steps.append(_step(rows, len(steps), "used", ("Rows used", "분석에 사용한 행"), left, 0))
+    return pl.DataFrame(steps, schema=ATTRITION_SCHEMA)
+
+
+def _step(
+    rows: TableRows, step: int, step_id: str, labels: tuple[str, ...], left: int, lost: int
+) -> Row:
+    return {
+        "arm": rows.analysis.id,
+        "step": step,
+        "step_id": step_id,
+        "label_en": labels[0],
+        "label_ko": labels[1],
+        "remaining": left,
+        "excluded": lost,
+        "status": "ok",
+    }
 
 
 def attrition_results(rows: TableRows, attrition: pl.DataFrame) -> list[Row]:

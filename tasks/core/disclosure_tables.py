@@ -161,9 +161,9 @@ def _thinned(rows: list[Row], k: int) -> list[Row]:
             name = "n_at_risk" if row["estimate_name"] == "n_at_risk" else "curve"
             groups[name, row["population"], row.get("stratum_name"), row.get("arm")].append(place)
     out = list(rows)
-    for (name, *_), places in groups.items():
+    for (kind, *_), places in groups.items():
         n = max(_whole(rows[place].get("n")) for place in places)
-        column = "estimate" if name == "n_at_risk" else "n_events"
+        column = "estimate" if kind == "n_at_risk" else "n_events"
         gone = {place: _gone(rows[place], column, n) for place in places}
         shown = spaced(set(gone.values()), n, k)
         for place in places:
