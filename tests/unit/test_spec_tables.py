@@ -1,12 +1,16 @@
 """A study of registry tables is refused by name where its parts do not fit, and told how to mend it."""
 
+import re
+from typing import get_args
+
 import pytest
 import yaml
 
 from tasks.core.errors import SpecError
-from tasks.core.paths import STUDIES_DIR
+from tasks.core.paths import PROJECT_ROOT, STUDIES_DIR
 from tasks.core.spec import load_study, study_ids
 from tasks.core.spec.load import check_study
+from tasks.core.spec.sources import METHODS_OF_KINDS, TableSource
 
 EXAMPLES = sorted((STUDIES_DIR / "examples").glob("*.yaml"))
 TEXT = """
@@ -124,6 +128,30 @@ def test_every_example_is_valid(file):
     spec, messages = check_study(str(file))
     assert spec.study.id == file.stem
     assert messages == []
+
+
+def test_the_study_of_the_document_is_valid(tmp_path):
+    page = (PROJECT_ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "page.yaml"
+    file.write_text(block, encoding="utf-8")
+    assert [a.id for a, _ in load_study(str(file)).table_analyses] == ["a1"]
+
+
+def test_the_document_names_every_role_method_and_kind():
+    page = (PROJECT_ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    roles = {
+        name
+        for kind in get_args(TableSource)
+        for name in kind.model_fields["roles"].annotation.model_fields
+    }
+    hidden = {"target_non_events", "target_total", "comparator_non_events", "comparator_total"}
+    wanted = (
+        (roles - hidden)
+        | set(METHODS_OF_KINDS)
+        | {m for ms in METHODS_OF_KINDS.values() for m in ms}
+    )
+    assert {name for name in wanted if f"`{name}`" not in page and f"`{name}:" not in page} == set()
 
 
 def test_there_is_an_example_of_every_kind_and_none_runs_by_itself():

@@ -29,17 +29,33 @@ def _attrition(context: Context) -> Table:
     words = context.words
     ids = {analysis.id for analysis, _ in context.spec.table_analyses}
     columns = (
-        Column(words("tables.col_analysis"), width=1.4),
+        Column(words("tables.col_analysis"), width=2.2),
         Column(words("tables.col_step"), width=3),
         Column(words("tables.col_excluded"), "right"),
         Column(words("tables.col_remaining"), "right"),
     )
-    steps = [step for step in context.inputs.attrition.to_dicts() if step["arm"] in ids]
-    rows = tuple(_step(context, step) for step in steps)
+    by_analysis: dict[str, list[Record]] = {}
+    for step in context.inputs.attrition.to_dicts():
+        if step["arm"] in ids:
+            by_analysis.setdefault(step["arm"], []).append(step)
+    rows = tuple(
+        _step(context, step, named if place == 0 else "")
+        for named, steps in _alike(by_analysis)
+        for place, step in enumerate(steps)
+    )
     return Table("table_attrition", words("tables.used"), columns, rows, small=True)
 
 
-def _step(context: Context, step: Record) -> tuple[Runs, ...]:
+def _alike(by_analysis: dict[str, list[Record]]) -> list[tuple[str, list[Record]]]:
+    """Return the steps once for all analyses that use the same rows of the same columns."""
+    groups: dict[str, list[str]] = {}
+    for name, steps in by_analysis.items():
+        same = repr([{**step, "arm": ""} for step in steps])
+        groups.setdefault(same, []).append(name)
+    return [(", ".join(names), by_analysis[names[0]]) for names in groups.values()]
+
+
+def _step(context: Context, step: Record, named: str) -> tuple[Runs, ...]:
     def cell(column: str) -> Runs:
         at = place(f"attrition/{step['arm']}", step=step["step"], column=column)
         status = "suppressed" if step[column] is None else step["status"]
@@ -47,7 +63,7 @@ def _step(context: Context, step: Record) -> tuple[Runs, ...]:
 
     is_reason = ":" in step["step_id"]
     return (
-        (Run(str(step["arm"]), tone="code"),),
+        runs(Run(named, tone="code")),
         runs(str(step[f"label_{context.language}"])),
         cell("excluded") if is_reason else runs(numbers.DASH),
         cell("remaining"),
@@ -91,8 +107,8 @@ def _estimate_table(
     words = context.words
     columns = (
         Column(words("tables.col_estimate"), width=1.9),
-        Column(words("tables.col_of"), width=1.7),
-        Column(words("tables.col_value"), "right", width=2.2),
+        Column(words("tables.col_of"), width=2.2),
+        Column(words("tables.col_value"), "right", width=2.1),
         Column(words("tables.col_n"), "right", width=0.8),
         Column(words("tables.col_events"), "right", width=0.8),
         Column(words("tables.col_how"), width=1.2),
@@ -134,7 +150,7 @@ def _subject(context: Context, row: Record) -> str:
     if row["stratum_level"] is not None:
         parts.append(f"{row['stratum_name']} {row['stratum_level']}")
     if row["term"] not in (None, "table", "curve"):
-        parts.append(str(row["term"]).removeprefix("x_"))
+        parts.append(str(row["term"]).removeprefix("x_").removeprefix("label_"))
     if row["at"] is not None:
         parts.append(words("tables.on_day", day=numbers.days(row["at"])))
     return ", ".join(parts) or words("tables.all")
