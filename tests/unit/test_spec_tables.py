@@ -70,7 +70,7 @@ REFUSALS = [
     (COX, 'method: log_rank, adjustment: none', "the study has no lake"),
     (COX, 'method: kaplan_meier, source: t, adjustment: matched', "adjust a table by terms"),
     (COX, 'method: kaplan_meier, source: t, terms: age', "does not use terms"),
-    (COX, 'method: kaplan_meier, source: t, by: age', "column age is not declared as a category"),
+    (COX, 'method: kaplan_meier, source: t, by: age', "column age is not declared as category or boolean"),
     (COX, 'method: log_rank, source: t', "log_rank compares groups"),
     (COX, 'method: logistic, source: t, terms: age', "logistic needs the role outcome"),
     (COX, 'method: accuracy, source: t', "method accuracy does not exist for a analysis_table"),

@@ -131,8 +131,9 @@ def _takes_weights(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> 
 
 
 def _has_columns(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
-    if analysis.by is not None and type_of(source.columns, analysis.by) != "category":
-        what = f"column {analysis.by} is not declared as a category of source {source.id}"
+    groups = ("category", "boolean")
+    if analysis.by is not None and type_of(source.columns, analysis.by) not in groups:
+        what = f"column {analysis.by} is not declared as category or boolean of source {source.id}"
         fix = f"declare it: columns: {{{analysis.by}: {{category: [levels]}}}}."
         yield Fault((*path, "by"), what, fix)
     for name in columns_in(analysis.parsed_terms):

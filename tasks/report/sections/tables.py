@@ -5,6 +5,7 @@ from tasks.report import numbers
 from tasks.report.blocks import Block, Column, Heading, Paragraph, Run, Runs, Section, Table, runs
 from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
+from tasks.report.sections.table_curves import curve_figures
 
 _FIT = ("test", "log_likelihood", "aic", "concordance")
 _SHARES = (
@@ -96,6 +97,7 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
         for row in rows
         if row["status"] == "not_estimable" and row["note"]
     ][:3]
+    blocks += curve_figures(context, analysis.id, rows)
     if found:
         blocks.append(_estimate_table(context, analysis, found, len(found) < len(rows) - len(fit)))
     return [*blocks, _fit_table(context, analysis, fit)] if fit else blocks
