@@ -62,8 +62,12 @@ def protected(released: Released, tables: TableEvidence, k: int | None) -> Relea
 
 
 def quality_shown(quality: list[Row], spec: StudySpec, released: Released) -> list[Row]:
-    """Withhold sizes of registry tables that, beside the rows used, would tell of few rows."""
-    arms = {analysis.id for analysis, _ in spec.table_analyses}
-    first = released.attrition.filter(pl.col("arm").is_in(sorted(arms)) & (pl.col("step") == 0))
-    hidden = bool((first["status"] == "suppressed").any())
-    return hide_table_sizes(quality, {s.table for s in spec.tables}) if hidden else quality
+    """Withhold sizes of registry tables that, beside the rows used, would tell of few rows.
+
+    The size of a table is the first step of attrition; it is shown where an analysis shows it.
+    """
+    is_shown = (pl.col("step") == 0) & (pl.col("status") == "ok")
+    arms = set(released.attrition.filter(is_shown)["arm"])
+    told = {source.table for analysis, source in spec.table_analyses if analysis.id in arms}
+    hidden = {source.table for source in spec.tables} - told
+    return hide_table_sizes(quality, hidden) if released.messages else quality

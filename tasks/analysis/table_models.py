@@ -3,6 +3,7 @@
 import math
 
 from tasks.analysis.design_columns import DesignColumns, design_columns
+from tasks.analysis.people import IntArray
 from tasks.analysis.table_asked import AskedOfTable, Row, as_text
 from tasks.core.errors import EstimationError
 from tasks.stats.concordance import concordance
@@ -26,7 +27,7 @@ def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
     ties = analysis.ties or "efron"
     strata = rows.labels(*(f"label_{name}" for name in analysis.strata))
     cluster = rows.labels(f"label_{analysis.cluster}") if analysis.cluster else None
-    time = rows.numbers("follow_up_days")
+    time, entry = rows.time, rows.entry
     fit = cox(
         time,
         rows.has_event,
@@ -36,6 +37,7 @@ def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
         robust=analysis.std_error == "robust",
         cluster=cluster,
         strata=strata,
+        entry=entry,
     )
     method = f"cox_{ties}"
     made = [_hazard_ratio(asked, method, fit, name, i) for i, name in enumerate(design.names)]
@@ -44,7 +46,7 @@ def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
     made += _model_rows(asked, method, fit, len(design.names))
     found = proportional_hazards_test(
         time, rows.has_event, design.x, ties=ties, weights=rows.weights, strata=strata,
-        terms=design.term_of,
+        terms=design.term_of, entry=entry,
     )  # fmt: skip
     each = zip(design.terms, found.statistic, found.df, found.p_value, strict=True)
     together = (None, found.global_statistic, found.global_df, found.global_p_value)
@@ -52,7 +54,9 @@ def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
         asked.test("proportional_hazards", statistic, df, p, method=method, term=term)
         for term, statistic, df, p in [*each, together]
     ]
-    return made if rows.weights is not None else [*made, _concordance(asked, method, fit, design)]
+    if rows.weights is not None or entry is not None:
+        return made  # concordance of such rows has no estimator yet
+    return [*made, _concordance(asked, method, fit, design)]
 
 
 def _hazard_ratio(asked: AskedOfTable, method: str, fit: CoxFit, name: str, i: int) -> Row:
@@ -77,12 +81,12 @@ def _hazard_ratio(asked: AskedOfTable, method: str, fit: CoxFit, name: str, i: i
 
 
 def _profile(
-    asked: AskedOfTable, design: DesignColumns, wald: Row, index: int, strata: object
+    asked: AskedOfTable, design: DesignColumns, wald: Row, index: int, strata: IntArray | None
 ) -> Row:
     rows = asked.rows
     found = profile_likelihood_interval(
-        rows.numbers("follow_up_days"), rows.has_event, design.x, index,
-        ties=asked.analysis.ties or "efron", strata=strata,  # type: ignore[arg-type]
+        rows.time, rows.has_event, design.x, index,
+        ties=asked.analysis.ties or "efron", strata=strata, entry=rows.entry,
     )  # fmt: skip
     z = found.estimate / found.implied_std_error
     return wald | {
@@ -125,7 +129,7 @@ def _likelihoods(
 def _concordance(asked: AskedOfTable, method: str, fit: CoxFit, design: DesignColumns) -> Row:
     rows, analysis = asked.rows, asked.analysis
     found = concordance(
-        rows.numbers("follow_up_days"),
+        rows.time,
         rows.has_event,
         linear_predictor(fit.coef, design.x),
         strata=rows.labels(*(f"label_{name}" for name in analysis.strata)),

@@ -78,6 +78,17 @@ class TableRows:
         return self.numbers("weight") if "weight" in self.values else None
 
     @property
+    def time(self) -> FloatArray:
+        """Days at which follow-up, or the interval of a row, ends, shape (n,)."""
+        return self.numbers("stop_days" if "stop_days" in self.values else "follow_up_days")
+
+    @property
+    def entry(self) -> FloatArray | None:
+        """Days after which a row is at risk, shape (n,); None where all are from the start."""
+        name = next((n for n in ("start_days", "entry_days") if n in self.values), None)
+        return self.numbers(name) if name else None
+
+    @property
     def event(self) -> IntArray:
         """How follow-up ended: 0, 1 or 2, shape (n,)."""
         return np.asarray(self.values["event"], dtype=np.int64)

@@ -277,8 +277,4 @@ def incidence_rates(asked: AskedOfTable) -> list[Row]:
 
 
 def _days_at_risk(rows: TableRows) -> FloatArray:
-    if "stop_days" in rows.values:
-        return rows.numbers("stop_days") - rows.numbers("start_days")
-    if "entry_days" in rows.values:
-        return rows.numbers("follow_up_days") - rows.numbers("entry_days")
-    return rows.numbers("follow_up_days")
+    return rows.time if rows.entry is None else rows.time - rows.entry

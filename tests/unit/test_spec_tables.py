@@ -77,7 +77,6 @@ REFUSALS = [
     ("source: two, method: accuracy", "source: two, method: rmst, horizon_days: 9", "method rmst does not exist for a two_by_two_table"),
     (COX, f"{COX}, cluster: id, std_error: model", "cluster makes standard errors robust"),
     (ROLES, ROLES + "      weight: w\n", "source t has weights: say how standard errors are made"),
-    (ROLES, ROLES + "      entry: {column: e, unit: days}\n", "method cox does not take rows with entry yet"),
     (ROLES, ROLES + "      start: {column: e, unit: days}\n", "start and stop belong together"),
     (ROLES, ROLES + "      treatment: age\n", "role treatment needs column age under `columns` as category"),
     (ROLES, ROLES + "      covariates: [bmi]\n", "role covariates needs column bmi"),
@@ -106,6 +105,14 @@ def test_what_does_not_fit_is_refused_with_a_fix(tmp_path, old, new, told):
     assert told in str(refused.value)
     assert refused.value.exit_code == 11
     assert all(message.fix and "mine.yaml:" in message.where for message in refused.value.messages)
+
+
+@pytest.mark.parametrize("method", ["kaplan_meier", "cumulative_incidence"])
+def test_curves_take_no_late_entry_and_say_so(tmp_path, method):
+    late = (ROLES, ROLES + "      entry: {column: e, unit: days}\n")
+    load_study(changed(tmp_path, late))
+    with pytest.raises(SpecError, match=f"method {method} does not take rows with entry yet"):
+        load_study(changed(tmp_path, late, (COX, f"source: t, method: {method}")))
 
 
 def test_clusters_that_are_not_used_are_doubtful(tmp_path):

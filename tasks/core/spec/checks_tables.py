@@ -15,9 +15,9 @@ from tasks.core.spec.table_fields import group_column
 from tasks.core.spec.terms import Term, columns_in
 from tasks.core.spec.whole import StudySpec
 
-_OF_TIME = ("kaplan_meier", "log_rank", "rmst", "cumulative_incidence", "cox")
+_FROM_THE_START = ("kaplan_meier", "log_rank", "rmst", "cumulative_incidence")
 _WITHOUT_WEIGHTS = ("log_rank", "incidence_rate")
-_WITHOUT_ENTRY = "start every person at time 0, or use incidence_rate or describe"
+_WITHOUT_ENTRY = "start every person at time 0, or use cox, incidence_rate or describe"
 
 
 def _sources_are_named(spec: StudySpec) -> Iterator[Fault]:
@@ -94,10 +94,10 @@ def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
     where = f"source {source.id}"
     if method == "logistic" and roles.outcome is None:
         yield Fault((*path, "method"), f"logistic needs the role outcome; {where} has none")
-    if method in (*_OF_TIME, "incidence_rate") and roles.event is None:
+    if method in (*_FROM_THE_START, "cox", "incidence_rate") and roles.event is None:
         what = f"{method} needs the roles follow_up and event; {where} has none"
         yield Fault((*path, "method"), what, "add the roles to the source.")
-    elif method in _OF_TIME and (roles.entry or roles.start):
+    elif method in _FROM_THE_START and (roles.entry or roles.start):
         late = "entry" if roles.entry else "start and stop"
         what = f"method {method} does not take rows with {late} yet"
         yield Fault((*path, "method"), what, f"{_WITHOUT_ENTRY}.")
