@@ -289,6 +289,33 @@ def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
     out.print(f"{spec.study.id} is a valid study{drawn}. spec_hash {spec.spec_hash}")
 
 
+@study_app.command("explain")
+def study_explain(
+    study: StudyArgument,
+    person: Annotated[
+        str | None, typer.Option(help="SITE:PERSON_ID as delivered: why in, or out.")
+    ] = None,
+    rule: Annotated[str | None, typer.Option(help="Id of a rule: who fails only this one.")] = None,
+    home: HomeOption = None,
+    snapshot: Annotated[int | None, typer.Option(min=1, help="Snapshot of the lake.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a person is in or out, or how many miss by one rule.
+
+    Days, codes and ids of persons go into a file of the restricted store only.
+    """
+    from flows.orders.explain import explain
+
+    with progress(f"explain {study}"):
+        explained = explain(home_from(home).prepare(), study, person, rule, snapshot)
+    if as_json:
+        print_json(explained.as_json())
+        return
+    for line in explained.lines:
+        out.print(line, markup=False)
+    out.print(f"Evidence (restricted): {explained.file}", markup=False)
+
+
 @study_app.command("schema")
 def study_schema_command() -> None:
     """Print the JSON Schema of a study."""

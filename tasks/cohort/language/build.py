@@ -78,7 +78,7 @@ def _count(
                 (rule.id, f"({_passing(cohort, opened, place + 1)})")
                 for place, rule in enumerate(cohort.rules)
             ]
-    for step, (step_id, relation) in enumerate(counts):
+    for step, (step_id, relation) in enumerate(counts, 1):
         con.execute(
             "insert into cohort.cohort_attrition "
             "select $cohort, $step, $step_id, count(*), count(distinct person_id) "
