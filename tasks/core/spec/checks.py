@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from tasks.core.explain import nearest
 from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
+from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
 from tasks.core.spec.design import DeviceArm, DeviceShownDesign, DrugArm
 from tasks.core.spec.faults import Check, Fault, KeyPath
@@ -131,6 +132,7 @@ CHECKS: tuple[Check, ...] = (
     Check(("covariates",), _each_kind_of_covariate_once),
     Check(("analyses", "covariates"), _adjusts_with_something),
     *CODE_LIST_CHECKS,
+    *TABLE_CHECKS,
 )
 
 
