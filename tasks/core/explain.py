@@ -281,7 +281,7 @@ def _inside(kind: Any, part: str | int) -> Iterator[Any]:
             yield bare.model_fields[str(part)].annotation
     elif isinstance(part, int) and get_origin(bare) in {tuple, list}:
         yield from (arg for arg in get_args(bare) if arg is not Ellipsis)
-    elif get_origin(bare) is dict:
+    elif get_origin(bare) in {dict, Mapping}:
         yield get_args(bare)[1]
 
 
@@ -307,7 +307,8 @@ def _is_named(kind: Any, label: object) -> bool:
     if not _is_model(kind):
         return False
     tags = [tag for name in ("type", "kind") for tag in _literals(kind, name)]
-    return label == kind.__name__ or label in tags
+    of_class = label == kind.__name__ or str(label).endswith(f" {kind.__name__}]")
+    return of_class or label in tags
 
 
 def _is_model(kind: Any) -> bool:
