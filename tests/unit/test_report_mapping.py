@@ -5,9 +5,11 @@ import pytest
 
 from tasks.cohort.mapping import _code, _shares
 from tasks.core.results import results_frame
+from tasks.core.spec.code_lists import CodeList, ConceptItem, SourceCodes
 from tasks.report.blocks import Details, Table, plain
 from tasks.report.context import Context
 from tasks.report.sections.mapping import blocks
+from tasks.report.sections.question import _members
 from tests.unit.test_report_world import results, world
 
 IDENTITY = dict.fromkeys(("study_id", "spec_hash", "run_id", "data_cutoff"), "x") | {
@@ -53,3 +55,15 @@ def test_the_most_frequent_codes_stand_first():
 
 def test_a_run_that_counted_nothing_says_nothing():
     assert blocks(Context(world(), "en")) == []
+
+
+def test_the_question_names_all_that_a_list_holds():
+    said = CodeList(
+        id="l1",
+        source="drawn",
+        include_descendants=True,
+        concepts=(7, ConceptItem(concept=8, exclude=True)),
+        codes=(SourceCodes(vocabulary="KCD8", codes=("K92*",), exclude=("K92.8",)),),
+        file="a.csv",
+    )
+    assert _members(said) == ("7", "−8", "KCD8 K92*", "−KCD8 K92.8", "a.csv")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks.core.spec import DeviceArm, DeviceShownDesign, DrugArm, NewUserDesign
+from tasks.core.spec import CodeList, DeviceArm, DeviceShownDesign, DrugArm, NewUserDesign
 from tasks.report.blocks import (
     Block,
     Column,
@@ -124,8 +124,18 @@ def _defined(name: str, detail: Runs) -> Runs:
 def _concepts(context: Context, code_list: str) -> Runs:
     concepts = context.spec.concepts_of(code_list)
     key = "pico.with_descendants" if concepts.include_descendants else "pico.concepts_only"
-    ids = ", ".join(str(concept) for concept in concepts.concepts)
+    ids = ", ".join(_members(concepts))
     return context.words.line(key, concepts=ids, source=concepts.source)
+
+
+def _members(code_list: CodeList) -> tuple[str, ...]:
+    """Return what a code list names; what it excludes with a minus before it."""
+    return (
+        *(f"{'−' if item.exclude else ''}{item.concept}" for item in code_list.items),
+        *(f"{block.vocabulary} {code}" for block in code_list.codes for code in block.codes),
+        *(f"−{block.vocabulary} {code}" for block in code_list.codes for code in block.exclude),
+        *(name for _, name in code_list.files),
+    )
 
 
 def code_list_name(context: Context, code_list: str) -> str:
