@@ -1,6 +1,7 @@
 """From the name of a study to its validated value."""
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ from tasks.core.validate import placed
 
 BLOCKS = tuple(StudySpec.model_fields)
 MAX_FILE_BYTES = 4_000_000
+_NAMES = ("id", "table", "column", "domain", "filter", "code_list", "sql")
+_FOUL = re.compile(r"[;\"'`\\]|--")
 
 
 def study_ids(folder: Path = STUDIES_DIR) -> tuple[str, ...]:
@@ -84,6 +87,9 @@ def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], list[Said]]:
     except ValidationError as exc:
         errors = exc.errors()
     faults = explained(StudySpec, document, errors)
+    for error in errors:
+        if error["type"] == "extra_forbidden":
+            faults += _foul_names(error["loc"], error["input"])
     invalid = {str(place[0]) for place in document.refused if place}
     invalid |= {str(error["loc"][0]) for error in errors if error["loc"]}
     # A block whose name is misspelt is not absent.
@@ -93,6 +99,19 @@ def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], list[Said]]:
     made = {name: _block(name, block) for name, block in valid.items()}
     needed = {name for name, info in StudySpec.model_fields.items() if info.is_required()}
     return StudySpec.model_construct(**made), invalid | (needed - made.keys()), faults
+
+
+def _foul_names(path: KeyPath, value: object) -> Iterator[Said]:
+    """Yield names of tables, columns and the like, under a key that is unknown, that hold SQL."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _foul_names((*path, key), inner)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _foul_names((*path, place), inner)
+    elif isinstance(value, str) and path[-1] in _NAMES and _FOUL.search(value):
+        what = f"{cut(repr(value))} is not written as a name here may be"
+        yield Said(path, what, "write names of letters, digits and _ only.", "E_SPEC_IDENTIFIER")
 
 
 def _block(name: str, value: object) -> Any:
