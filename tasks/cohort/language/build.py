@@ -46,6 +46,7 @@ def build_native(
         with_codes: Ids of the code lists that hold source codes.
     """
     statements = statements_of(cohort, with_codes)
+    _clear(con, statements)
     con.execute("begin")
     for statement in statements:
         con.execute(statement.create)
@@ -59,6 +60,17 @@ def build_native(
     spans = _store(con, cohort, statements[-1].table)
     con.execute("commit")
     return spans
+
+
+def _clear(con: duckdb.DuckDBPyConnection, statements: tuple[Statement, ...]) -> None:
+    """Drop what an earlier cohort of the same id left: a table cannot take the place of a view."""
+    left = con.execute(
+        "select table_type, table_name from information_schema.tables "
+        "where table_schema = 'cohort' and list_contains($names, table_name)",
+        {"names": [statement.table for statement in statements]},
+    ).fetchall()
+    for kind, name in left:
+        con.execute(f"drop {'view' if kind == 'VIEW' else 'table'} cohort.{name}")
 
 
 def _store(con: duckdb.DuckDBPyConnection, cohort: NativeCohort, table: str) -> int:
