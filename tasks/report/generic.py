@@ -1,0 +1,100 @@
+"""Any block of a study as names and texts, also blocks that these pages have never heard of."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from tasks.core.spec.base import Text
+from tasks.core.spec.cohorts import (
+    Age,
+    AgeRule,
+    Counted,
+    Entry,
+    EraEnd,
+    EventEnd,
+    Events,
+    FixedEnd,
+    Group,
+    ObservationEnd,
+    Observed,
+    ObservedRule,
+    Period,
+    Rule,
+    SexRule,
+    Where,
+    Window,
+)
+from tasks.report.phrases import Phrases
+from tasks.report.voice import Voice
+
+_CONDITIONS = (Counted, AgeRule, SexRule, ObservedRule, Group)
+_ENDS = (ObservationEnd, EventEnd, FixedEnd, EraEnd)
+_SPOKEN: tuple[tuple[tuple[type, ...], str], ...] = (
+    (_CONDITIONS, "condition"),
+    (_ENDS, "end"),
+    ((Events,), "events"),
+    ((Window,), "window"),
+    ((Age,), "age"),
+    ((Period,), "period"),
+    ((Observed,), "observed"),
+    ((Rule,), "rule"),
+)
+
+
+def told(voice: Voice, block: Any, skip: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return every key of a block that says something, with its value in words."""
+    return [
+        (voice.term("field", key), text)
+        for key, value in _items(block)
+        if key not in set(skip) and (text := value_text(voice, value))
+    ]
+
+
+def value_text(voice: Voice, value: Any, phrases: Phrases | None = None) -> str:
+    """Return any value of a study as text; empty for what is left out.
+
+    Args:
+        voice: The study and its language.
+        value: A scalar, a text, a block or a list of them.
+        phrases: Words of the cohort language; those that count from time zero when absent.
+    """
+    phrases = phrases or voice.zero
+    if spoken := _spoken(phrases, value):
+        return spoken
+    say = partial(value_text, voice, phrases=phrases)
+    match value:
+        case None:
+            return ""
+        case bool():
+            return voice("value.yes" if value else "value.no")
+        case Text():
+            return voice.text(value)
+        case BaseModel() | Mapping():
+            pairs = [(key, said) for key, item in _items(value) if (said := say(item))]
+            return "; ".join(f"{voice.term('field', key)}: {said}" for key, said in pairs)
+        case tuple() | list() | set() | frozenset():
+            nested = any(isinstance(item, BaseModel | Mapping) for item in value)
+            return (" / " if nested else ", ").join(filter(None, map(say, value)))
+        case _:
+            return str(value)
+
+
+def _spoken(phrases: Phrases, value: Any) -> str:
+    """Return the sentence of a value of the cohort language; empty for any other value."""
+    if isinstance(value, Entry):
+        return " ".join(phrases.entry(value))
+    if isinstance(value, Where):
+        return "; ".join(phrases.where(value))
+    for kinds, name in _SPOKEN:
+        if isinstance(value, kinds):
+            return str(getattr(phrases, name)(value))
+    return ""
+
+
+def _items(block: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(block, BaseModel):
+        yield from ((name, getattr(block, name)) for name in type(block).model_fields)
+    elif isinstance(block, Mapping):
+        yield from ((str(name), value) for name, value in block.items())
