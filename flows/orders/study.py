@@ -41,7 +41,9 @@ from tasks.core.runs import (
     switch_published,
 )
 from tasks.core.site import SiteSettings, load_site
-from tasks.core.spec import StudySpec, load_study
+from tasks.core.spec import StudySpec, load_study, study_file
+from tasks.core.spec.locks import ensure_as_locked
+from tasks.core.spec.written import write_study
 from tasks.core.summarised import write_summarised
 from tasks.report.model import ReportInputs
 from tasks.report.render import render_report
@@ -125,6 +127,8 @@ def study_run(
     """
     step = guarded(home, call)
     spec, site = load_study(study), load_site(home)
+    if spec.analyses:
+        ensure_as_locked(spec, study_file(study))
     pinned = step("pin snapshot", pin, home, site, spec, snapshot)
     with run_lock(home, pinned.identity.run_id):
         folder = run_folder(home, spec.study.id, pinned.identity.run_id)
@@ -312,6 +316,7 @@ def _do(
         return _end(home, pinned, work, gates, stopped)
     quality = release_quality(quality_of(pinned), k)
     step("write results", write_results, pinned, released, quality, work.outputs)
+    write_study(spec, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     details = {**_details(pinned, gates, released.messages), "disclosure_threshold": k}
     publish = partial(finish, keep_newer=keep_newer)

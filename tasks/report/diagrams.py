@@ -68,6 +68,12 @@ class Bar:
     label: str = ""
 
 
+def days_of(bar: Bar) -> str:
+    """Write the days of a bar: [−365, 0]; dots where an end is open."""
+    low, high = ("…" if day is None else str(day).replace("-", "−") for day in (bar.start, bar.end))
+    return f"[{low}]" if low == high and bar.start is not None else f"[{low}, {high}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One row of a timeline: its name, what it means, and its days."""

@@ -16,7 +16,7 @@ from tasks.core.spec.cohorts import (
     Window,
 )
 from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
-from tasks.report.diagrams import Bar, Lane, Timeline
+from tasks.report.diagrams import Bar, Lane, Timeline, days_of
 from tasks.report.voice import Voice
 
 LONG_AGO = -3650
@@ -61,7 +61,11 @@ def time_zero(voice: Voice) -> str:
 
 def eligibility(voice: Voice) -> Iterator[Lane]:
     """Yield what a person must fulfil at time zero."""
-    design, group, (target, comparator) = voice.spec.trial.design, voice("group.eligible"), voice.arms
+    design, group, (target, comparator) = (
+        voice.spec.trial.design,
+        voice("group.eligible"),
+        voice.arms,
+    )
     if isinstance(design, DeviceShownDesign):
         dates = f"{design.enrolment.start} – {design.enrolment.end}"
         yield Lane(group, voice("lane.calendar"), dates, (), "calendar")
@@ -112,7 +116,7 @@ def covariates(voice: Voice) -> Iterator[Lane]:
         if window is None:
             fixed.append(name)
             continue
-        bars = (Bar(_or_open(window[0]), window[1]),)
+        bars = (Bar(_or_open(window[0]), window[1], days_of(Bar(*window))),)
         yield Lane(group, name, _names_in(voice, covariate), bars, "covariate")
     if fixed:
         yield Lane(group, voice("lane.at_zero"), ", ".join(fixed), _AT_ZERO, "covariate")
@@ -174,7 +178,10 @@ def endings(voice: Voice) -> list[str]:
     ends = [voice("ends.risk"), voice("ends.observation")]
     if design.competing == "death":
         ends.append(voice("ends.death"))
-    return [*ends, *(_ending(voice, event) for event in getattr(design, "censor_events", None) or ())]
+    return [
+        *ends,
+        *(_ending(voice, event) for event in getattr(design, "censor_events", None) or ()),
+    ]
 
 
 def _ending(voice: Voice, event: Any) -> str:

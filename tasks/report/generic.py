@@ -47,9 +47,24 @@ def told(voice: Voice, block: Any, skip: Iterable[str] = ()) -> list[tuple[str, 
     """Return every key of a block that says something, with its value in words."""
     return [
         (voice.term("field", key), text)
-        for key, value in _items(block)
-        if key not in set(skip) and (text := value_text(voice, value))
+        for key, value in items_of(block)
+        if key not in set(skip) and (text := said(voice, key, value))
     ]
+
+
+def said(voice: Voice, key: str, value: Any, phrases: Phrases | None = None) -> str:
+    """Return the value of a key as text; a coded value of that key by its word."""
+    if isinstance(value, str) and voice.knows(key, value):
+        return voice.term(key, value)
+    if isinstance(value, str) and key in {"code_list", "image", "visit"}:
+        return voice.zero.code_list(value)
+    if key in {"code_lists", "exclude"} and _are_texts(value):
+        return ", ".join(voice.zero.code_list(item) for item in value)
+    return value_text(voice, value, phrases)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
 
 
 def value_text(voice: Voice, value: Any, phrases: Phrases | None = None) -> str:
@@ -61,9 +76,9 @@ def value_text(voice: Voice, value: Any, phrases: Phrases | None = None) -> str:
         phrases: Words of the cohort language; those that count from time zero when absent.
     """
     phrases = phrases or voice.zero
-    if spoken := _spoken(phrases, value):
+    if spoken := spoken_text(phrases, value):
         return spoken
-    say = partial(value_text, voice, phrases=phrases)
+    each = partial(value_text, voice, phrases=phrases)
     match value:
         case None:
             return ""
@@ -72,16 +87,16 @@ def value_text(voice: Voice, value: Any, phrases: Phrases | None = None) -> str:
         case Text():
             return voice.text(value)
         case BaseModel() | Mapping():
-            pairs = [(key, said) for key, item in _items(value) if (said := say(item))]
-            return "; ".join(f"{voice.term('field', key)}: {said}" for key, said in pairs)
+            pairs = [(key, said(voice, key, item, phrases)) for key, item in items_of(value)]
+            return "; ".join(f"{voice.term('field', key)}: {text}" for key, text in pairs if text)
         case tuple() | list() | set() | frozenset():
             nested = any(isinstance(item, BaseModel | Mapping) for item in value)
-            return (" / " if nested else ", ").join(filter(None, map(say, value)))
+            return (" / " if nested else ", ").join(filter(None, map(each, value)))
         case _:
             return str(value)
 
 
-def _spoken(phrases: Phrases, value: Any) -> str:
+def spoken_text(phrases: Phrases, value: Any) -> str:
     """Return the sentence of a value of the cohort language; empty for any other value."""
     if isinstance(value, Entry):
         return " ".join(phrases.entry(value))
@@ -93,7 +108,8 @@ def _spoken(phrases: Phrases, value: Any) -> str:
     return ""
 
 
-def _items(block: Any) -> Iterator[tuple[str, Any]]:
+def items_of(block: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a block with their values; none of anything else."""
     if isinstance(block, BaseModel):
         yield from ((name, getattr(block, name)) for name in type(block).model_fields)
     elif isinstance(block, Mapping):

@@ -184,9 +184,7 @@ class Phrases:
 
     @condition.register
     def _counted(self, counted: Counted) -> str:
-        [n] = [
-            n for n in (counted.at_least, counted.at_most, counted.exactly) if n is not None
-        ]
+        [n] = [n for n in (counted.at_least, counted.at_most, counted.exactly) if n is not None]
         unit = counted.distinct or "record"
         if n == 0:
             unit, form = "record", "none"

@@ -1,4 +1,4 @@
-"""The pictures of a study, drawn from its specification alone: timelines, or the flow of its data."""
+"""The pictures of a study, drawn from its specification alone: timelines, or a flow of data."""
 
 import re
 from collections.abc import Iterator

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from math import log1p
 
 from tasks.report.charts import STATIC_FONT
-from tasks.report.diagrams import Bar, Lane, Timeline, environment, shortened, text_width, wrapped
+from tasks.report.diagrams import (
+    Bar,
+    Lane,
+    Timeline,
+    days_of,
+    environment,
+    shortened,
+    text_width,
+    wrapped,
+)
 
 WIDTH, LEFT, RIGHT, TEXT = 760.0, 268.0, 746.0, 246.0
 NAME_SIZE, DETAIL_SIZE, LABEL_SIZE = 12.5, 11.5, 11.0
@@ -134,12 +143,6 @@ def _label(label: str, left: float, right: float, zero: float) -> dict[str, obje
     if left - LEFT >= width and left < zero:
         return {"x": left - 6, "anchor": "end"}
     return {"x": max(right, zero) + 8, "anchor": "start"}
-
-
-def days_of(bar: Bar) -> str:
-    """Write the days of a bar: [−365, 0]; dots where an end is open."""
-    low, high = ("…" if day is None else str(day).replace("-", "−") for day in (bar.start, bar.end))
-    return f"[{low}]" if low == high and bar.start is not None else f"[{low}, {high}]"
 
 
 def _outline(bar: Bar, left: float, right: float, top: float) -> str:

@@ -31,6 +31,10 @@ class Voice:
         both = texts_of(PROTOCOL_FILE).get(f"{family}.{name}")
         return both[self.language] if both else str(name).replace("_", " ")
 
+    def knows(self, family: str, name: object) -> bool:
+        """Whether there is a word for a coded value."""
+        return f"{family}.{name}" in texts_of(PROTOCOL_FILE)
+
     def text(self, text: Text | None) -> str:
         """Return a text of the study; nothing where it has none."""
         return text.in_language(self.language) if text else ""

@@ -42,7 +42,9 @@ FEMALE, OLD = SexRule(sex=("female",)), AgeRule(age=AGE)
 YEAR = Window(from_days=-365, to_days=0)
 ENTRY = Entry(any=(T2DM,), observation=Observed(prior_days=365, post_days=0), limit="first")
 ERA = EraEnd(type="era", code_list="t2dm", gap_days=30)
-COHORT = NativeCohort(id="all_t2dm", entry=ENTRY, keep="first", end=ObservationEnd(type="observation_end"))
+COHORT = NativeCohort(
+    id="all_t2dm", entry=ENTRY, keep="first", end=ObservationEnd(type="observation_end")
+)
 
 # For each block: a base, and for each key values that must all be told apart from the base.
 VARIANTS = {
@@ -94,33 +96,25 @@ VARIANTS = {
 SILENT = {"id", "name", "tests", "type"}
 
 
+SPEAKERS = {
+    Period: "period", Age: "age", Window: "window", Events: "events", Observed: "observed",
+    Rule: "rule", ObservationEnd: "end", EventEnd: "end", FixedEnd: "end", EraEnd: "end",
+}  # fmt: skip
+
+
 def said(value, tongue="en"):
     phrases = Phrases(tongue, NAMES)
     match value:
-        case Period():
-            return phrases.period(value)
         case Where():
             return "; ".join(phrases.where(value))
-        case Age():
-            return phrases.age(value)
-        case Window():
-            return phrases.window(value)
-        case Events():
-            return phrases.events(value)
-        case Observed():
-            return phrases.observed(value)
-        case Rule():
-            return phrases.rule(value)
         case Entry():
             return " ".join(phrases.entry(value))
         case Nth():
             return phrases.limit(Entry(any=(T2DM,), observation="not_required", limit=value))
-        case ObservationEnd() | EventEnd() | FixedEnd() | EraEnd():
-            return phrases.end(value)
         case NativeCohort() | CirceCohort() | SqlCohort():
             return "\n".join(": ".join(row) for row in phrases.cohort(value))
         case _:
-            return phrases.condition(value)
+            return getattr(phrases, SPEAKERS.get(type(value), "condition"))(value)
 
 
 def variant(base, key, value):

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from tasks.core.spec.cohorts import NativeCohort
 from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
 from tasks.report.blocks import Block, Run
-from tasks.report.diagrams import Bar
+from tasks.report.diagrams import Bar, days_of
 from tasks.report.framework import outcome_washout, rules_of, time_zero
 from tasks.report.protocol.parts import Cell, paragraph, table
-from tasks.report.timeline import days_of
 from tasks.report.voice import Voice
 
 Criterion = tuple[str, str, str]

@@ -65,7 +65,8 @@ def _block(block: Block, language: str) -> Iterator[str]:
         case Figure():
             yield f"![{escaped(block.alt)}](figures/{block.id}.{language}.svg)"
             yield ""
-            yield f"*{escaped(block.number)}. {escaped(block.caption)}. {escaped(plain(block.note))}*"
+            texts = (block.number, block.caption, plain(block.note))
+            yield f"*{'. '.join(escaped(text) for text in texts)}*"
         case Table():
             yield from _table(block)
 
@@ -77,7 +78,9 @@ def _table(table: Table) -> Iterator[str]:
     yield _row(["---"] * len(table.columns))
     for place, cells in enumerate(table.rows):
         texts = [line(cell) for cell in cells]
-        yield _row([f"**{text}**" if text else "" for text in texts] if place in table.marked else texts)
+        yield _row(
+            [f"**{text}**" if text else "" for text in texts] if place in table.marked else texts
+        )
 
 
 def _row(cells: list[str]) -> str:

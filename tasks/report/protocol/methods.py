@@ -5,14 +5,13 @@ from typing import Any
 from tasks.core.spec.cohorts import NativeCohort
 from tasks.core.spec.design import DeviceArm, DrugArm
 from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, runs
-from tasks.report.diagrams import Bar
+from tasks.report.diagrams import Bar, days_of
 from tasks.report.framework import endings, window_of
 from tasks.report.generic import told, value_text
 from tasks.report.pictures import pictures
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
-from tasks.report.protocol.opening import design_text, risk_text
+from tasks.report.protocol.opening import anchor_text, design_text
 from tasks.report.protocol.parts import Cell, or_said, paragraph, table, todo
-from tasks.report.timeline import days_of
 from tasks.report.voice import Voice
 
 TOLD_ELSEWHERE = (
@@ -84,9 +83,7 @@ def _design(voice: Voice) -> list[Block]:
         paragraph(design_text(voice), " ", todo(voice, "methods.rationale_todo")),
     ]
     design = voice.spec.design
-    strategies, assignment = (
-        getattr(design, name, None) for name in ("strategies", "assignment")
-    )
+    strategies, assignment = (getattr(design, name, None) for name in ("strategies", "assignment"))
     rows: list[tuple[str, Cell]] = [(name, text) for name, text in told(voice, strategies)]
     if assignment is not None:
         rows.append((voice("methods.assignment"), value_text(voice, assignment)))
@@ -150,9 +147,7 @@ def cohort_tables(voice: Voice) -> list[Block]:
     return blocks
 
 
-def _named(
-    voice: Voice, cohort: NativeCohort, place: int, row: tuple[str, str]
-) -> tuple[str, str]:
+def _named(voice: Voice, cohort: NativeCohort, place: int, row: tuple[str, str]) -> tuple[str, str]:
     """Give the row of a rule the name of the rule; rules follow the entry."""
     if not 0 < place <= len(cohort.rules):
         return row
@@ -201,9 +196,7 @@ def _outcome(voice: Voice) -> Block:
     listed = getattr(outcome, "code_list", None)
     parts = [voice("outcome.definition", list=voice.zero.code_list(listed))] if listed else []
     parts += [f"{name}: {text}" for name, text in others]
-    return table(
-        "outcome", voice("outcome.caption"), heads, [(voice.outcome, "; ".join(parts))]
-    )
+    return table("outcome", voice("outcome.caption"), heads, [(voice.outcome, "; ".join(parts))])
 
 
 def _observability(voice: Voice) -> list[Block]:
@@ -216,11 +209,10 @@ def _observability(voice: Voice) -> list[Block]:
 
 def _follow_up(voice: Voice) -> Block:
     design = voice.spec.trial.design
-    start, end = risk_text(voice).split(" – ", 1)
     heads = [(voice("cohort.part"), 1.0), (voice("pico.definition"), 4.0)]
     rows = [
-        (voice("follow_up.start"), start),
-        (voice("follow_up.end"), end),
+        (voice("follow_up.start"), anchor_text(voice, design.risk_start)),
+        (voice("follow_up.end"), anchor_text(voice, design.risk_end)),
         (voice("follow_up.earlier"), "; ".join(endings(voice))),
         (voice("follow_up.competing"), voice.term("competing", design.competing)),
     ]
@@ -244,11 +236,7 @@ def _covariate(voice: Voice, covariate: Any) -> tuple[Cell, ...]:
     window = window_of(covariate)
     days = days_of(Bar(*window)) if window else "[0]"
     skip = ("id", "kind", "window_start_days", "window_end_days", "window")
-    lists = {item.id: voice.zero.code_list(item.id) for item in voice.spec.code_lists}
-    details = "; ".join(
-        f"{name}: {', '.join(lists.get(part, part) for part in text.split(', '))}"
-        for name, text in told(voice, covariate, skip=skip)
-    )
+    details = "; ".join(f"{name}: {text}" for name, text in told(voice, covariate, skip=skip))
     kind = voice.term("covariate", getattr(covariate, "kind", ""))
     return Run(str(covariate.id), tone="code"), kind, days, details
 
@@ -259,7 +247,10 @@ def _analysis(voice: Voice) -> list[Block]:
         blocks.append(paragraph(voice("analysis.none")))
     else:
         blocks += [_plan(voice), paragraph(_sensitivity(voice))]
-    return [*blocks, paragraph(Run(voice("analysis.missing") + ". ", tone="strong"), _missing(voice))]
+    return [
+        *blocks,
+        paragraph(Run(voice("analysis.missing") + ". ", tone="strong"), _missing(voice)),
+    ]
 
 
 def _plan(voice: Voice) -> Block:
@@ -306,6 +297,8 @@ def _missing(voice: Voice) -> str:
         for block in blocks
         if (rule := getattr(block, "missing", None)) is not None
     ]
+    if not rules and not voice.spec.covariates:
+        return voice("none_said")
     return voice("analysis.missing_text", rules="; ".join(rules) or voice("analysis.no_rule"))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.report.blocks import Block, Facts, Heading, Run, Runs, Section, runs
-from tasks.report.framework import anchor_day
 from tasks.report.generic import told, value_text
 from tasks.report.protocol.criteria import inclusion
 from tasks.report.protocol.parts import Cell, or_said, paragraph, table, todo
@@ -159,18 +158,27 @@ def _who(voice: Voice) -> str:
 
 
 def risk_text(voice: Voice) -> str:
-    """Say when an outcome counts, in days of their anchors."""
+    """Say when an outcome counts."""
     design = voice.spec.trial.design
-    return f"{anchor_day(voice, design.risk_start)} – {anchor_day(voice, design.risk_end)}"
+    start, end = (anchor_text(voice, a) for a in (design.risk_start, design.risk_end))
+    return voice("follow_up.window", start=start, end=end)
+
+
+def anchor_text(voice: Voice, anchor: Any) -> str:
+    """Say a day that counts from its anchor."""
+    days = int(anchor.offset_days)
+    key = "on" if days == 0 else "after" if days > 0 else "before"
+    day = voice.term("anchor", anchor.anchor)
+    return voice(f"anchor_day.{key}", day=day, days=voice.zero.days(abs(days)))
 
 
 def _estimands(voice: Voice) -> Block:
-    heads = [
-        (voice("estimand.estimand"), 1.0),
-        (voice("estimand.statement"), 3.0),
-        (voice("estimand.attributes"), 3.0),
-    ]
+    heads = [(voice("estimand.estimand"), 1.0), (voice("estimand.statement"), 3.0)]
     design = voice.spec.trial.design
+    if not getattr(design, "estimands", None):
+        only = (voice("estimand.of_primary"), value_text(voice, getattr(design, "estimand", None)))
+        return table("estimands", voice("estimand.caption"), heads, [only])
+    heads.append((voice("estimand.attributes"), 3.0))
     rows: list[tuple[Cell, ...]] = []
     if single := getattr(design, "estimand", None):
         rows.append((voice("estimand.of_primary"), value_text(voice, single), ""))

@@ -10,16 +10,20 @@ from tasks.report.tables import accessible_name, line_html, table_html
 
 def html_page(protocol: Protocol) -> str:
     """Return the page of one language."""
-    return environment().get_template("protocol.html.jinja").render(
-        protocol=protocol,
-        content=protocol,
-        policy=policy(has_charts=False),
-        style=Markup(style_sheet()),  # noqa: S704
-        font=SCREEN_FONT,
-        line=line_html,
-        table_html=table_html,
-        accessible_name=accessible_name,
-        svg=_trusted,
+    return (
+        environment()
+        .get_template("protocol.html.jinja")
+        .render(
+            protocol=protocol,
+            content=protocol,
+            policy=policy(has_charts=False),
+            style=Markup(style_sheet()),  # noqa: S704
+            font=SCREEN_FONT,
+            line=line_html,
+            table_html=table_html,
+            accessible_name=accessible_name,
+            svg=_trusted,
+        )
     )
 
 
