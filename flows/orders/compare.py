@@ -75,7 +75,9 @@ def compare(home: Home, before: str, after: str, language: Language = "en") -> C
         SpecError: A file is refused.
     """
     first, second = _side(home, before), _side(home, after)
-    counts = _counts(first.run, second.run, language) if first.run and second.run else []
+    counts = []
+    if first.run and second.run and first.run != second.run:
+        counts = _counts(first.run, second.run, language)
     return Comparison(first, second, changes(first.spec, second.spec, language), counts)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.core.spec.base import Text
+from tasks.core.spec.cohorts import Rule
 from tasks.core.spec.whole import StudySpec
-from tasks.report.generic import items_of, said, spoken_text, value_text
+from tasks.report.generic import items_of, said, spoken_text, told, value_text
 from tasks.report.model import Language
 from tasks.report.phrases import Phrases
 from tasks.report.protocol.opening import anchor_text
@@ -157,14 +158,16 @@ class _Differ:
         old = [self._text(self.old, path, value) for value in before]
         new = [self._text(self.new, path, value) for value in after]
         label = f"item.{path[-1]}" if self.new.knows("item", path[-1]) else ""
-        named = (*items, self.new(label) if label else self.new.term("field", path[-1]))
+        what = self.new(label) if label else self.new.term("field", path[-1])
         gone, come = ([text for text in a if text not in b] for a, b in ((old, new), (new, old)))
         for text in gone:
-            yield self._change(path, named, text, "")
+            said_so = self.new("change.value_removed", what=what, value=text)
+            yield self._change(path, items, text, "", said_so)
         for text in come:
-            yield self._change(path, named, "", text)
+            said_so = self.new("change.value_added", what=what, value=text)
+            yield self._change(path, items, "", text, said_so)
         if not gone and not come:
-            yield self._change(path, named, "", "", self.new("change.order"))
+            yield self._change(path, (*items, what), "", "", self.new("change.order"))
 
     def _item(self, block: str, name: str) -> str:
         key = f"item.{block}"
@@ -182,6 +185,9 @@ class _Differ:
     def _text(self, voice: Voice, path: Path, value: Any) -> str:
         if hasattr(value, "anchor") and isinstance(value, BaseModel):
             return anchor_text(voice, value)
+        if isinstance(value, BaseModel) and hasattr(value, "id") and not isinstance(value, Rule):
+            pairs = told(voice, value, skip=("id",))
+            return "; ".join(f"{name}: {text}" for name, text in pairs)
         key = "gate" if path[0] == "gates" and path[-1] == "name" else path[-1]
         return said(voice, key, value, self._phrases(voice, path)) or value_text(voice, value)
 
