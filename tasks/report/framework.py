@@ -20,6 +20,7 @@ from tasks.report.diagrams import Bar, Lane, Timeline, days_of
 from tasks.report.voice import Voice
 
 LONG_AGO = -3650
+ENDS = ("era_end", "cohort_end")
 _AT_ZERO = (Bar(0, 0),)
 
 
@@ -93,7 +94,7 @@ def outcome_washout(design: Any) -> tuple[int, int] | None:
     prior = getattr(design, "prior_outcome_days", None)
     if start is None or prior is None:
         return None
-    last = start.offset_days - 1 if start.anchor != "era_end" else -1
+    last = start.offset_days - 1 if start.anchor not in ENDS else -1
     return (-prior, last) if -prior <= last else None
 
 
@@ -158,10 +159,10 @@ def follow_up(voice: Voice) -> Iterator[Lane]:
 def _risk(voice: Voice, design: Any) -> Bar:
     """Return the bar of the risk window; an end that hangs on the exposure is left open."""
     start, end = design.risk_start, design.risk_end
-    low = anchor_day(voice, start) if start.anchor == "era_end" else str(start.offset_days)
-    high = anchor_day(voice, end) if end.anchor == "era_end" else str(end.offset_days)
+    low = anchor_day(voice, start) if start.anchor in ENDS else str(start.offset_days)
+    high = anchor_day(voice, end) if end.anchor in ENDS else str(end.offset_days)
     first = max(start.offset_days, 0)
-    last = None if end.anchor == "era_end" else end.offset_days
+    last = None if end.anchor in ENDS else end.offset_days
     return Bar(first, last, f"[{low}, {high}]")
 
 

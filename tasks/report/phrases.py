@@ -57,9 +57,7 @@ def phrases_of(spec: StudySpec, language: Language, index: str = "") -> "Phrases
 
 def rule_label(rule: Rule, language: Language, names: Mapping[str, Text] | None = None) -> str:
     """Return what a rule is called: its name, else its sentence."""
-    if rule.name:
-        return rule.name.in_language(language)
-    return Phrases(language, names or {}).rule(rule)
+    return Phrases(language, names or {}).label(rule)
 
 
 class Phrases:
@@ -243,6 +241,10 @@ class Phrases:
         """Say a rule: what is required, or what excludes."""
         key = "require" if rule.require is not None else "exclude"
         return self.say(f"rule.{key}", condition=self.condition(rule.condition))
+
+    def label(self, rule: Rule) -> str:
+        """Return the name of a rule, else its sentence."""
+        return rule.name.in_language(self.language) if rule.name else self.rule(rule)
 
     def entry(self, entry: Entry) -> tuple[str, ...]:
         """Say what opens a span, in the order in which it is asked."""
