@@ -71,7 +71,9 @@ class Bar:
 def days_of(bar: Bar) -> str:
     """Write the days of a bar: [−365, 0]; dots where an end is open."""
     low, high = ("…" if day is None else str(day).replace("-", "−") for day in (bar.start, bar.end))
-    return f"[{low}]" if low == high and bar.start is not None else f"[{low}, {high}]"
+    return (
+        f"[{low}]" if low == high and bar.start is not None else f"[{low},\N{NO-BREAK SPACE}{high}]"
+    )
 
 
 @dataclass(frozen=True, slots=True)

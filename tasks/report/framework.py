@@ -163,7 +163,7 @@ def _risk(voice: Voice, design: Any) -> Bar:
     high = anchor_day(voice, end) if end.anchor in ENDS else str(end.offset_days)
     first = max(start.offset_days, 0)
     last = None if end.anchor in ENDS else end.offset_days
-    return Bar(first, last, f"[{low}, {high}]")
+    return Bar(first, last, f"[{low},\N{NO-BREAK SPACE}{high}]")
 
 
 def anchor_day(voice: Voice, anchor: Any) -> str:

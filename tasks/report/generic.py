@@ -88,7 +88,8 @@ def value_text(voice: Voice, value: Any, phrases: Phrases | None = None) -> str:
             return voice.text(value)
         case BaseModel() | Mapping():
             pairs = [(key, said(voice, key, item, phrases)) for key, item in items_of(value)]
-            return "; ".join(f"{voice.term('field', key)}: {text}" for key, text in pairs if text)
+            name = partial(_name, voice, is_key=isinstance(value, BaseModel))
+            return joined(f"{name(key)}: {text}" for key, text in pairs if text)
         case tuple() | list() | set() | frozenset():
             nested = any(isinstance(item, BaseModel | Mapping) for item in value)
             return (" / " if nested else ", ").join(filter(None, map(each, value)))
@@ -106,6 +107,17 @@ def spoken_text(phrases: Phrases, value: Any) -> str:
         if isinstance(value, kinds):
             return str(getattr(phrases, name)(value))
     return ""
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Return texts in one line; only the last keeps its full stop."""
+    *first, last = [text for text in texts if text] or [""]
+    return "; ".join([*(text.rstrip(".") for text in first), last])
+
+
+def _name(voice: Voice, key: str, *, is_key: bool) -> str:
+    """Return the word for a key of the file; what a study names itself stays as it is."""
+    return voice.term("field", key) if is_key or voice.knows("field", key) else key
 
 
 def items_of(block: Any) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from tasks.core.spec.design import DeviceArm, DrugArm
 from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, runs
 from tasks.report.diagrams import Bar, days_of
 from tasks.report.framework import endings, window_of
-from tasks.report.generic import told, value_text
+from tasks.report.generic import said, told, value_text
 from tasks.report.pictures import pictures
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
 from tasks.report.protocol.opening import anchor_text, design_text
@@ -96,8 +96,11 @@ def _design(voice: Voice) -> list[Block]:
 
 
 def _diagram(voice: Voice) -> list[Block]:
-    note = runs(voice("methods.diagram_note"))
-    figures = [Figure(p.id, p.caption, p.alt, p.svg, note) for p in pictures(voice)]
+    flow, timeline = runs(voice("flow.note")), runs(voice("methods.diagram_note"))
+    figures = [
+        Figure(p.id, p.caption, p.alt, p.svg, flow if p.id == "data_flow" else timeline)
+        for p in pictures(voice)
+    ]
     return [Heading(voice("methods.diagram")), *figures]
 
 
@@ -293,7 +296,7 @@ def _sensitivity(voice: Voice) -> str:
 def _missing(voice: Voice) -> str:
     blocks: list[Any] = [*voice.spec.covariates, *voice.spec.sources]
     rules = [
-        f"{block.id}: {value_text(voice, rule)}"
+        f"{block.id}: {said(voice, 'missing', rule)}"
         for block in blocks
         if (rule := getattr(block, "missing", None)) is not None
     ]

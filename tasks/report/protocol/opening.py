@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.report.blocks import Block, Facts, Heading, Run, Runs, Section, runs
-from tasks.report.generic import told, value_text
+from tasks.report.generic import joined, told, value_text
 from tasks.report.protocol.criteria import inclusion
-from tasks.report.protocol.parts import Cell, or_said, paragraph, table, todo
+from tasks.report.protocol.parts import Cell, paragraph, table, todo
 from tasks.report.voice import Voice
 
 _MILESTONES = ("approval", "registration", "lock", "start", "end", "report")
-_ATTRIBUTES = ("population", "variable", "summary_measure", "intercurrent_events")
 
 
 def title_page(voice: Voice) -> Section:
@@ -136,7 +135,7 @@ def question(voice: Voice) -> Section:
         table("pico", voice("pico.caption"), heads, rows),
     ]
     if voice.spec.has_trial:
-        blocks.append(_estimands(voice))
+        blocks += _estimands(voice)
     return Section("question", voice("section.question"), tuple(blocks))
 
 
@@ -172,19 +171,25 @@ def anchor_text(voice: Voice, anchor: Any) -> str:
     return voice(f"anchor_day.{key}", day=day, days=voice.zero.days(abs(days)))
 
 
-def _estimands(voice: Voice) -> Block:
-    heads = [(voice("estimand.estimand"), 1.0), (voice("estimand.statement"), 3.0)]
-    design = voice.spec.trial.design
-    if not getattr(design, "estimands", None):
-        only = (voice("estimand.of_primary"), value_text(voice, getattr(design, "estimand", None)))
-        return table("estimands", voice("estimand.caption"), heads, [only])
-    heads.append((voice("estimand.attributes"), 3.0))
-    rows: list[tuple[Cell, ...]] = []
+def _estimands(voice: Voice) -> list[Block]:
+    """Return a table of each estimand, attribute by attribute."""
+    design, heads = (
+        voice.spec.trial.design,
+        [(voice("pico.part"), 1.0), (voice("pico.definition"), 4.0)],
+    )
+    found = [(str(item.id), item) for item in getattr(design, "estimands", None) or ()]
     if single := getattr(design, "estimand", None):
-        rows.append((voice("estimand.of_primary"), value_text(voice, single), ""))
-    for estimand in getattr(design, "estimands", None) or ():
-        given = {name: getattr(estimand, name, None) for name in _ATTRIBUTES}
-        said = "; ".join(f"{name}: {text}" for name, text in told(voice, given))
-        statement = value_text(voice, getattr(estimand, "statement", None))
-        rows.append((Run(str(estimand.id), tone="code"), or_said(voice, statement), said))
-    return table("estimands", voice("estimand.caption"), heads, rows)
+        found.append((voice("estimand.of_primary"), {"statement": single}))
+    return [
+        table(f"estimand_{place}", voice("estimand.caption", name=name), heads, _parts(voice, item))
+        for place, (name, item) in enumerate(found, 1)
+    ]
+
+
+def _parts(voice: Voice, estimand: Any) -> Iterator[tuple[str, str]]:
+    """Yield the attributes of an estimand; each intercurrent event is a row of its own."""
+    yield from told(voice, estimand, skip=("id", "intercurrent_events"))
+    for event in getattr(estimand, "intercurrent_events", ()):
+        what = value_text(voice, getattr(event, "event", None)).rstrip(".")
+        rest = joined(f"{name}: {text}" for name, text in told(voice, event, skip=("event",)))
+        yield voice("estimand.intercurrent"), f"{what}. {rest}"
