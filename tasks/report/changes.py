@@ -157,8 +157,8 @@ class _Differ:
         """Compare lists of plain values, or of blocks without an id."""
         old = [self._text(self.old, path, value) for value in before]
         new = [self._text(self.new, path, value) for value in after]
-        label = f"item.{path[-1]}" if self.new.knows("item", path[-1]) else ""
-        what = self.new(label) if label else self.new.term("field", path[-1])
+        family = "value" if self.new.knows("value", path[-1]) else "field"
+        what = self.new.term(family, path[-1])
         gone, come = ([text for text in a if text not in b] for a, b in ((old, new), (new, old)))
         for text in gone:
             said_so = self.new("change.value_removed", what=what, value=text)

@@ -110,6 +110,10 @@ def _rows(
 def _row(lane: Lane, scale: Scale, top: float) -> tuple[dict[str, object], float]:
     name = shortened(wrapped(lane.name, NAME_SIZE, TEXT), 3)
     detail = shortened(wrapped(lane.detail, DETAIL_SIZE, TEXT), MOST_LINES)
+    if lane.look == "calendar":  # stands in its bar, across the whole axis
+        bar_text = shortened(wrapped(lane.detail, LABEL_SIZE, RIGHT - LEFT - 40), 1)
+        row = {"lane": lane, "top": top, "name": name, "names": bar_text, "bars": ()}
+        return row, max(16.0 * len(name), BAR + BAR_GAP) + 12
     if not lane.detail or lane.detail == lane.name:
         detail = ()
     text_height = 16.0 * len(name) + 14.5 * len(detail)
