@@ -1,13 +1,17 @@
 """Section 7: the methods, from the design to the size of the study."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
+from tasks.core.spec.base import Text
 from tasks.core.spec.cohorts import NativeCohort
 from tasks.core.spec.design import DeviceArm, DrugArm
 from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, runs
 from tasks.report.diagrams import Bar, days_of
 from tasks.report.framework import endings, window_of
-from tasks.report.generic import said, told, value_text
+from tasks.report.generic import items_of, joined, said, told, value_text
 from tasks.report.pictures import pictures
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
 from tasks.report.protocol.opening import anchor_text, design_text
@@ -345,7 +349,27 @@ def _gates(voice: Voice) -> list[Block]:
 
 def _further(voice: Voice) -> list[Block]:
     """Show every block that this page has no words for, key by key."""
-    found = told(voice, voice.spec, skip=TOLD_ELSEWHERE)
+    found = [
+        row
+        for name, block in items_of(voice.spec)
+        if name not in TOLD_ELSEWHERE
+        for row in _entries(voice, name, block)
+    ]
     if not found:
         return []
     return [Heading(voice("further")), Facts(tuple((name, runs(text)) for name, text in found))]
+
+
+def _entries(voice: Voice, key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield a row for each entry of a list, and for each key of a block; one for anything else."""
+    name = voice.term("field", key)
+    listed = isinstance(value, tuple) and value and all(hasattr(item, "id") for item in value)
+    if listed:
+        for item in value:
+            text = joined(f"{n}: {said_so}" for n, said_so in told(voice, item, skip=("id",)))
+            yield f"{name}: {item.id}", text
+    elif isinstance(value, BaseModel) and not isinstance(value, Text):
+        for inner, part in items_of(value):
+            yield from ((f"{name}: {n}", text) for n, text in _entries(voice, inner, part))
+    elif text := said(voice, key, value):
+        yield name, text
