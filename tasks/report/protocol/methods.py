@@ -11,7 +11,7 @@ from tasks.core.spec.design import DeviceArm, DrugArm
 from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, runs
 from tasks.report.diagrams import Bar, days_of
 from tasks.report.framework import endings, window_of
-from tasks.report.generic import items_of, joined, said, told, value_text
+from tasks.report.generic import items_of, joined, said, spoken_text, told, value_text
 from tasks.report.pictures import pictures
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
 from tasks.report.protocol.opening import anchor_text, design_text
@@ -368,8 +368,12 @@ def _entries(voice: Voice, key: str, value: Any) -> Iterator[tuple[str, str]]:
         for item in value:
             text = joined(f"{n}: {said_so}" for n, said_so in told(voice, item, skip=("id",)))
             yield f"{name}: {item.id}", text
-    elif isinstance(value, BaseModel) and not isinstance(value, Text):
+    elif isinstance(value, BaseModel) and not _is_one_text(voice, value):
         for inner, part in items_of(value):
             yield from ((f"{name}: {n}", text) for n, text in _entries(voice, inner, part))
     elif text := said(voice, key, value):
         yield name, text
+
+
+def _is_one_text(voice: Voice, value: BaseModel) -> bool:
+    return isinstance(value, Text) or bool(spoken_text(voice.zero, value))
