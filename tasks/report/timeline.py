@@ -138,15 +138,19 @@ def _bar(bar: Bar, scale: Scale, top: float) -> dict[str, object]:
 
 
 def _label(label: str, left: float, right: float, zero: float) -> dict[str, object]:
-    """Put a label inside its bar, clear of the line at day 0, else beside it."""
+    """Put a label inside its bar, clear of the line at day 0, else beside it, in the picture."""
     width = text_width(label, LABEL_SIZE) + 12
     stretches = [(left, min(right, zero)), (max(left, zero), right)]
     low, high = max(stretches, key=lambda part: part[1] - part[0])
     if high - low >= width + 12:
         return {"x": round((low + high) / 2, 2), "anchor": "middle"}
-    if left - LEFT >= width and left < zero:
-        return {"x": left - 6, "anchor": "end"}
-    return {"x": max(right, zero) + 8, "anchor": "start"}
+    fits_left = min(left, zero) - 8 - width >= LEFT
+    fits_right = max(right, zero) + 8 + width <= WIDTH
+    if fits_left and (left < zero or not fits_right):
+        return {"x": min(left, zero) - 8, "anchor": "end"}
+    if fits_right:
+        return {"x": max(right, zero) + 8, "anchor": "start"}
+    return {"x": max(LEFT + 4, WIDTH - width), "anchor": "start"}
 
 
 def _outline(bar: Bar, left: float, right: float, top: float) -> str:

@@ -10,7 +10,7 @@ from tasks.core.spec import load_study
 from tasks.report.diagrams import Bar, Lane, Timeline, days_of, text_width
 from tasks.report.framework import timelines
 from tasks.report.pictures import data_flow, pictures, stacked
-from tasks.report.timeline import LEFT, RIGHT, scale_of, ticks, timeline_svg
+from tasks.report.timeline import LEFT, RIGHT, WIDTH, scale_of, ticks, timeline_svg
 from tasks.report.voice import Voice
 from tests.study_files import COHORTS, DEVICE, NEW_USER, changed_spec
 
@@ -52,7 +52,7 @@ LANES = tuple(
             ((Bar(-3650, -1),), "observe"),
             ((Bar(-2, -1), Bar(0, 0), Bar(1, 2), Bar(None, None)), "covariate"),
             ((Bar(-36500, 36500),), "washout"),
-            ((Bar(5, None),), "risk"),
+            ((Bar(5, None), Bar(365, None, "[1, a very long label of a day + 30]")), "risk"),
             ((Bar(None, -30), Bar(-1, 1)), "zero"),
             ((), "calendar"),
         ],
@@ -64,6 +64,9 @@ LANES = tuple(
 def test_crowded_lanes_keep_apart():
     svg = timeline_svg(Timeline("t" * 200, "b " * 300, LANES, "axis", "note", "d"), "crowd")
     assert overlaps(svg) == [], overlaps(svg)
+    placed = [box for box in boxes(svg) if box[0].startswith("[")]
+    assert len(placed) > 8
+    assert all(left >= LEFT and right <= WIDTH for _, left, right, *_ in placed)
 
 
 def test_days_keep_their_order_and_their_distance_on_the_axis():
