@@ -118,6 +118,11 @@ class _Differ:
         if _is_list(before) and _is_list(after):
             yield from self._lists(path, items, tuple(before), tuple(after))
             return
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            for key in dict.fromkeys([*before, *after]):
+                below = ((*path, str(key)), (*items, str(key)))
+                yield from self.walk(*below, before.get(key), after.get(key))
+            return
         texts = self._texts(path, before, after)
         if type(before) is type(after) and isinstance(before, BaseModel):
             if self._is_one_thing(path, before) and texts[0] != texts[1]:

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.core.spec import load_study
 from tasks.report.changes import changes
-from tests.study_files import COHORTS, DEVICE, NEW_USER, changed_spec
+from tests.study_files import COHORTS, DEVICE, NEW_USER, REGISTRY, changed_spec
 
 
 def told(tmp_path, study, *edits, language="en"):
@@ -12,7 +12,7 @@ def told(tmp_path, study, *edits, language="en"):
     return [f"{change.title}: {change}" for change in found]
 
 
-@pytest.mark.parametrize("study", [NEW_USER, DEVICE, COHORTS])
+@pytest.mark.parametrize("study", [NEW_USER, DEVICE, COHORTS, REGISTRY])
 def test_a_study_does_not_differ_from_itself(study):
     assert changes(load_study(study), load_study(study)) == []
 
@@ -111,10 +111,12 @@ def replaced(spec, path, value):
         items = list(spec)
         items[path[0]] = replaced(items[path[0]], path[1:], value)
         return tuple(items)
+    if isinstance(spec, dict):
+        return spec | {path[0]: replaced(spec[path[0]], path[1:], value)}
     return spec.model_copy(update={path[0]: replaced(getattr(spec, path[0]), path[1:], value)})
 
 
-@pytest.mark.parametrize("study", [NEW_USER, DEVICE, COHORTS])
+@pytest.mark.parametrize("study", [NEW_USER, DEVICE, COHORTS, REGISTRY])
 def test_no_value_of_a_study_changes_in_silence(study):
     spec = load_study(study)
     checked = 0

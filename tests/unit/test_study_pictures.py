@@ -12,9 +12,9 @@ from tasks.report.framework import timelines
 from tasks.report.pictures import data_flow, pictures, stacked
 from tasks.report.timeline import LEFT, RIGHT, WIDTH, scale_of, ticks, timeline_svg
 from tasks.report.voice import Voice
-from tests.study_files import COHORTS, DEVICE, NEW_USER, changed_spec
+from tests.study_files import COHORTS, DEVICE, NEW_USER, REGISTRY, changed_spec
 
-STUDIES = (NEW_USER, DEVICE, COHORTS)
+STUDIES = (NEW_USER, DEVICE, COHORTS, REGISTRY)
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script> & \"'{{ 7 * 7 }}"
 

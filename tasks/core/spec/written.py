@@ -36,8 +36,8 @@ _Writer.add_representer(float, _number)
 
 
 def study_text(spec: StudySpec) -> str:
-    """Return a study as YAML: what it says, in the order of the schema, without comments."""
-    said = spec.model_dump(mode="python", exclude_defaults=True)
+    """Return a study as YAML: every key that it gives, in the order of the schema."""
+    said = spec.model_dump(mode="python", exclude_unset=True)
     return yaml.dump(said, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=10_000)
 
 
