@@ -110,17 +110,17 @@ class Phrases:
         return self.say("join.or").join(each)
 
     def _narrowed(self, events: Events) -> list[str]:
-        """Everything but domain and code list that an event has to fulfil."""
+        """What else an event has to fulfil; what stands after `first ever` does not choose it."""
         said = [self.say("narrow.source_concept")] if events.by == "source_concept" else []
+        said += [part for where in events.where for part in self.where(where)]
+        if events.visit:
+            said.append(self.say("narrow.visit", list=self.code_list(events.visit)))
         if events.first_ever:
             said.append(self.say("narrow.first_ever"))
         if events.calendar:
             said.append(self.say("narrow.dated", period=self.period(events.calendar)))
-        said += [part for where in events.where for part in self.where(where)]
         if events.age:
             said.append(self.say("narrow.age", age=self.age(events.age)))
-        if events.visit:
-            said.append(self.say("narrow.visit", list=self.code_list(events.visit)))
         if events.having is not None:
             inner = Phrases(self.language, self.names, "record_").condition(events.having)
             said.append(self.say("narrow.having", condition=inner))
@@ -283,6 +283,8 @@ class Phrases:
     def ends(self, cohort: NativeCohort) -> tuple[str, ...]:
         """Say until when the spans of a cohort last, and what becomes of them then."""
         said = [self.end(cohort.end)]
+        if cohort.end.type != "observation_end":
+            said.append(self.say("end.observed"))
         if cohort.censor_at:
             each = [self.events(events) for events in cohort.censor_at]
             said.append(self.say("censor", events=self.say("join.or").join(each)))
