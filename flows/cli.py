@@ -39,6 +39,11 @@ HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Working home; $CAUSEWAY_HOME or data/home if absent.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
+LOCKS = {
+    "unlocked": "Not locked.",
+    "locked": "Locked as it stands.",
+    "changed": "Changed after its lock: outcome analyses are refused until it is locked anew.",
+}
 StudyArgument = Annotated[str, typer.Argument(help="Id of a study, or the path of its file.")]
 
 
@@ -277,16 +282,20 @@ def serve(
 def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Check a study file; every fault is shown with line, key and what to do."""
     from flows.orders.check import check
+    from tasks.core.spec import study_file
+    from tasks.core.spec.locks import read_locks, state_of
 
     checked = check(study)
     spec = checked.spec
+    lock = state_of(spec, read_locks(study_file(study)))
     if as_json:
         messages = [message_json(message) for message in checked.warnings]
-        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": messages})
+        found = {"study_id": spec.study.id, "spec_hash": spec.spec_hash, "lock": lock}
+        print_json({**found, "messages": messages})
         return
     show_messages(tuple(checked.warnings))
     drawn = f", {checked.persons} drawn persons as expected" if checked.persons else ""
-    out.print(f"{spec.study.id} is a valid study{drawn}. spec_hash {spec.spec_hash}")
+    out.print(f"{spec.study.id} is a valid study{drawn}. spec_hash {spec.spec_hash}. {LOCKS[lock]}")
 
 
 @study_app.command("codes")
@@ -525,3 +534,6 @@ def _site(home: Home) -> Any:
     from tasks.core.site import load_site
 
     return load_site(home)
+
+
+from flows import study_commands  # noqa: E402, F401 - its commands join those of `study`

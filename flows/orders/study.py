@@ -52,7 +52,9 @@ from tasks.core.runs import (
     switch_published,
 )
 from tasks.core.site import SiteSettings, load_site
-from tasks.core.spec import LakeSource, StudySpec, load_study
+from tasks.core.spec import LakeSource, StudySpec, load_study, study_file
+from tasks.core.spec.locks import ensure_as_locked
+from tasks.core.spec.written import write_study
 from tasks.core.summarised import write_summarised
 from tasks.report.model import ReportInputs
 from tasks.report.render import render_report
@@ -136,6 +138,8 @@ def study_run(
     """
     step = guarded(home, call)
     spec, site = load_study(study), load_site(home)
+    if spec.analyses:
+        ensure_as_locked(spec, study_file(study))
     pinned = step("pin snapshot", pin, home, site, spec, snapshot)
     with run_lock(home, pinned.identity.run_id):
         folder = run_folder(home, spec.study.id, pinned.identity.run_id)
@@ -343,6 +347,7 @@ def _do(
         return _end(home, pinned, work, gates, stopped)
     quality = quality_shown(release_quality(quality_of(pinned), k), spec, released)
     step("write results", write_results, spec, pinned, released, quality, work.outputs)
+    write_study(spec, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     messages = [*found.messages, *released.messages]
     details = {**_details(pinned, gates, messages), "disclosure_threshold": k}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Tone = Literal["", "strong", "muted", "withheld", "code", "date", "good", "warn", "bad"]
+Tone = Literal["", "strong", "muted", "withheld", "code", "date", "good", "warn", "bad", "todo"]
 Align = Literal["left", "right", "center"]
 
 

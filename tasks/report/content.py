@@ -61,7 +61,7 @@ def build_content(inputs: ReportInputs, language: Language) -> Content:
         notice=notice,
         date=inputs.document_date.isoformat(),
         meta=_meta(context),
-        sections=_Numbering(words.interface()).sections(
+        sections=Numbering(words.interface()).sections(
             [make(context) for make in sections_of(inputs.spec)]
         ),
         words=words.interface(),
@@ -79,7 +79,7 @@ def _meta(context: Context) -> tuple[tuple[str, Runs], ...]:
     )
 
 
-class _Numbering:
+class Numbering:
     """Numbers figures, tables and supplementary tables in the order they stand."""
 
     def __init__(self, words: dict[str, str]) -> None:
@@ -87,6 +87,7 @@ class _Numbering:
         self._count = {"table": 0, "figure": 0, "supplement": 0}
 
     def sections(self, sections: list[Section]) -> tuple[Section, ...]:
+        """Return the sections with their tables and figures numbered."""
         return tuple(
             replace(section, blocks=tuple(self._block(block, "table") for block in section.blocks))
             for section in sections

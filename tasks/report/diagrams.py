@@ -1,4 +1,4 @@
-"""Diagrams drawn from the study itself: the design around time zero, and who was left out."""
+"""What the diagrams of a study are made of, and the flow chart of who was left out."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -40,21 +40,63 @@ def wrapped(text: str, size: float, width: float) -> tuple[str, ...]:
         if lines and text_width(joined, size) <= width:
             lines[-1] = joined
         else:
-            lines.append(word)
+            lines += _broken(word, size, width)
     return tuple(lines) or ("",)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A bar of the design diagram, from left to right edge in [-1, 1] around time zero."""
+def _broken(word: str, size: float, width: float) -> list[str]:
+    """Break a word that is wider than the line it has to stand on."""
+    parts = [""]
+    for letter in word:
+        if parts[-1] and text_width(parts[-1] + letter, size) > width:
+            parts.append("")
+        parts[-1] += letter
+    return parts
 
+
+def shortened(lines: tuple[str, ...], most: int) -> tuple[str, ...]:
+    """Keep the first lines of a text; a dotted end says that there is more."""
+    return lines if len(lines) <= most else (*lines[: most - 1], lines[most - 1] + " …")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Days of a timeline, first and last; None is open. `label` is made of them when empty."""
+
+    start: int | None
+    end: int | None
+    label: str = ""
+
+
+def days_of(bar: Bar) -> str:
+    """Write the days of a bar: [−365, 0]; dots where an end is open."""
+    low, high = ("…" if day is None else str(day).replace("-", "−") for day in (bar.start, bar.end))
+    return (
+        f"[{low}]" if low == high and bar.start is not None else f"[{low},\N{NO-BREAK SPACE}{high}]"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One row of a timeline: its name, what it means, and its days."""
+
+    group: str
     name: str
     detail: str
-    start: float
-    end: float
+    bars: tuple[Bar, ...]
     look: str
-    open_start: bool = False
-    open_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What is looked at when, around day 0."""
+
+    title: str
+    below: str
+    lanes: tuple[Lane, ...]
+    axis: str
+    axis_note: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,41 +106,6 @@ class Step:
     label: str
     excluded: tuple[str, str]
     remaining: tuple[str, str]
-
-
-def design_svg(windows: list[Window], labels: dict[str, str]) -> str:
-    """Draw the windows of the study around time zero; not to scale."""
-    middle, half, name_width = 430.0, 250.0, 160.0
-    bars = []
-    for index, window in enumerate(windows):
-        left, right = middle + half * window.start, middle + half * window.end
-        detail = wrapped(window.detail, 11.5, max(150.0, right - left - 12))
-        bars.append(
-            {
-                "look": window.look,
-                "left": left,
-                "right": right,
-                "top": 92 + 40 * index,
-                "name": wrapped(window.name, 12.5, name_width - 8),
-                "detail": detail,
-                "points": _arrow(left, right, 92 + 40 * index, window),
-            }
-        )
-    template = environment().get_template("design.svg.jinja")
-    height = 92 + 40 * len(windows) + 40
-    return template.render(
-        bars=bars, labels=labels, middle=middle, half=half, height=height, font=STATIC_FONT
-    )
-
-
-def _arrow(left: float, right: float, top: float, window: Window) -> str:
-    """Return the outline of a bar; an open end is drawn as an arrow head."""
-    height, head = 32.0, 12.0
-    a = left + head if window.open_start else left
-    b = right - head if window.open_end else right
-    corners = [(a, top), (b, top), (right, top + height / 2), (b, top + height), (a, top + height)]
-    corners.append((left, top + height / 2))
-    return " ".join(f"{x:g},{y:g}" for x, y in corners)
 
 
 def attrition_svg(arms: tuple[str, str], steps: list[Step], labels: dict[str, str]) -> str:

@@ -14,19 +14,30 @@ Part = str | Run | Runs
 
 
 @cache
-def all_texts() -> dict[str, dict[str, str]]:
-    """Return every text as {key: {en, ko}}.
+def texts_of(file: Path) -> dict[str, dict[str, str]]:
+    """Return every text of a file as {key: {en, ko}}.
 
     Raises:
         ReportError: A text lacks a language, or its languages use different fields.
     """
-    value = read_yaml(TEXTS_FILE).value
+    value = read_yaml(file).value
     texts = value if isinstance(value, dict) else {}
     for key, both in texts.items():
         if not isinstance(both, dict) or set(both) != {"en", "ko"}:
-            raise _fault(key, "needs exactly en and ko")
+            raise _fault(key, "needs exactly en and ko", file.name)
         if fields_of(both["en"]) != fields_of(both["ko"]):
-            raise _fault(key, "uses different fields in en and ko")
+            raise _fault(key, "uses different fields in en and ko", file.name)
+    return texts
+
+
+@cache
+def all_texts() -> dict[str, dict[str, str]]:
+    """Return every text of the report as {key: {en, ko}}.
+
+    Raises:
+        ReportError: A text is not whole, or that of a design asks for more than that of all.
+    """
+    texts = texts_of(TEXTS_FILE)
     for key in texts:
         if not fields_of(texts[key]["en"]) <= fields_of(texts[key.partition("@")[0]]["en"]):
             raise _fault(key, "uses fields that its text for all designs lacks")
@@ -38,8 +49,8 @@ def fields_of(text: str) -> set[str]:
     return {field for _, field, _, _ in Formatter().parse(text) if field}
 
 
-def _fault(key: str, what: str) -> ReportError:
-    return ReportError(f"texts.yaml: {key}", what, "write the text in both languages.")
+def _fault(key: str, what: str, file: str = TEXTS_FILE.name) -> ReportError:
+    return ReportError(f"{file}: {key}", what, "write the text in both languages.")
 
 
 class Words:

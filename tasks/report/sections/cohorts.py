@@ -1,5 +1,6 @@
 """The cohorts of a study: how many persons are in each, and who was left after each step."""
 
+from tasks.core.spec.cohorts import NativeCohort
 from tasks.report import numbers
 from tasks.report.blocks import (
     Block,
@@ -16,6 +17,7 @@ from tasks.report.context import Context, place
 from tasks.report.diagrams import FlowStep, flow_svg
 from tasks.report.figures import stable_svg
 from tasks.report.model import Record
+from tasks.report.phrases import phrases_of
 
 
 def section(context: Context) -> Section:
@@ -113,7 +115,13 @@ def _cell(context: Context, step: Record, column: str) -> Runs:
 
 
 def _label(context: Context, step: Record) -> str:
-    return str(step[f"label_{context.language}"])
+    """Return what a step is called: a rule without a name by its sentence."""
+    cohort = next((c for c in context.spec.cohorts if c.id == step["arm"]), None)
+    rules = cohort.rules if isinstance(cohort, NativeCohort) else ()
+    rule = next((rule for rule in rules if rule.id == step["step_id"]), None)
+    if rule is None:
+        return str(step[f"label_{context.language}"])
+    return phrases_of(context.spec, context.language).label(rule)
 
 
 def _count(context: Context, step: Record, column: str) -> str:

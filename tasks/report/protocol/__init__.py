@@ -1,0 +1,1 @@
+"""The protocol of a study, written from its specification alone, in the structure of HARPER."""

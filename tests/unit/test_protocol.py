@@ -1,0 +1,162 @@
+"""The protocol: nine sections, exact sentences, nothing from a clock, the same in both forms."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from pydantic import create_model
+
+from tasks.core.spec import StudySpec, load_study
+from tasks.core.spec.base import Frozen, Text
+from tasks.core.spec.cohorts import Age, AgeRule, Rule
+from tasks.report.blocks import Table, plain
+from tasks.report.phrases import PHRASES_FILE, phrases_of
+from tasks.report.protocol.document import build_protocol, open_places, write_protocol
+from tasks.report.protocol.markdown import escaped, markdown
+from tasks.report.protocol.page import html_page
+from tasks.report.texts import texts_of
+from tasks.report.voice import PROTOCOL_FILE
+from tests.study_files import COHORTS, DEVICE, NEW_USER, REGISTRY, changed_spec
+
+STUDIES = (NEW_USER, DEVICE, COHORTS, REGISTRY)
+ANNEXES = ["references", "appendix"]
+NINE = "title_page abstract amendments milestones rationale question methods limitations protection"
+
+
+class Page(HTMLParser):
+    """Tags and text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def spec(request):
+    return load_study(request.param)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_nine_sections_stand_in_order(spec, language):
+    protocol = build_protocol(spec, language)
+    assert [section.id for section in protocol.sections] == [*NINE.split(), *ANNEXES]
+    numbers = [section.title.split(".")[0] for section in protocol.sections[:9]]
+    assert numbers == list("123456789")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_is_whole_and_reads_without_a_network(spec, language):
+    html = html_page(build_protocol(spec, language))
+    page = Page(html)
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert dict(page.tags)["html"]["lang"] == language
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "img"}
+    outside = re.findall(r'(?:src|href)="(?!#|protocol\.)[^"]*"', html)
+    assert outside == []
+
+
+def test_both_languages_and_both_forms_hold_the_same_places_and_cells(spec):
+    counts = set()
+    for language in ("en", "ko"):
+        protocol = build_protocol(spec, language)
+        text = Page(html_page(protocol)).text
+        document = markdown(protocol)
+        mark = "[to be written" if language == "en" else "[작성 필요"
+        counts.add((text.count(mark), document.count(escaped(mark))))
+        tables = [b for s in protocol.sections for b in s.blocks if isinstance(b, Table)]
+        for cell in (cell for table in tables for row in table.rows for cell in row):
+            assert "".join(plain(cell).split()) in "".join(text.split())
+    assert len(counts) == 1
+    [(in_page, in_document)] = counts
+    assert in_page == in_document == sum(1 for s in protocol.sections for _ in open_places(s)) > 10
+
+
+def test_every_rule_stands_in_the_protocol_word_for_word():
+    spec = load_study(COHORTS)
+    for language in ("en", "ko"):
+        text = Page(html_page(build_protocol(spec, language))).text
+        phrases = phrases_of(spec, language)
+        rules = [rule for cohort in spec.cohorts for rule in cohort.rules]
+        assert rules
+        assert all(phrases.condition(rule.condition) in text for rule in rules)
+
+
+def test_what_the_study_says_stands_in_its_table():
+    protocol = build_protocol(load_study(NEW_USER), "en")
+    tables = {b.id: b for s in protocol.sections for b in s.blocks if isinstance(b, Table)}
+    rows = {name: [[plain(c) for c in row] for row in table.rows] for name, table in tables.items()}
+    washout = (
+        "a record of gastrointestinal bleeding from 30 days before time zero to the day before "
+        "the risk window begins"
+    )
+    assert ["Earlier outcome", washout, "[−30,\u00a0−1]"] in rows["exclusion"]
+    assert rows["follow_up"][1] == ["Ends", "30 days after end of exposure"]
+    analyses = tables["analyses"]
+    assert [plain(analyses.rows[place][0]) for place in analyses.marked] == ["primary"]
+    assert len(analyses.rows) == len(load_study(NEW_USER).analyses)
+    assert {row[0].split()[0] for row in rows["code_lists"]} == {
+        "celecoxib",
+        "diclofenac",
+        "gi_bleed",
+    }
+
+
+def test_two_writings_are_the_same_bytes(tmp_path):
+    spec = load_study(DEVICE)
+    first, second = (write_protocol(spec, ("en", "ko"), tmp_path / name) for name in "ab")
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+    names = {file.relative_to(tmp_path / "a").as_posix() for file in first}
+    assert names == {
+        f"{stem}.{language}.{kind}"
+        for language in ("en", "ko")
+        for stem, kind in (("protocol", "html"), ("protocol", "md"), ("figures/design", "svg"))
+    }
+
+
+def test_a_text_of_the_study_never_becomes_markup(tmp_path):
+    hostile = "<b>x</b> | `y` ![z](https://x.y) {{ 7 * 7 }} # *t*"
+    old = "en: Chest X-ray AI result shown at first read and acute respiratory failure (simulated data)"
+    spec = changed_spec(tmp_path, DEVICE, (old, f"en: '{hostile}'"))
+    protocol = build_protocol(spec, "en")
+    page = Page(html_page(protocol))
+    assert hostile in page.text
+    assert "b" not in {tag for tag, _ in page.tags}
+    head = markdown(protocol).splitlines()[0]
+    assert head == (r"# \<b\>x\</b\> \| \`y\` \!\[z\](https://x.y) \{\{ 7 \* 7 \}\} \# \*t\*")
+
+
+class Block(Frozen):
+    """A block that no page has heard of."""
+
+    of_note: Text
+    numbers: tuple[int, ...]
+    rule: Rule
+
+
+def test_blocks_without_words_of_their_own_are_shown_key_by_key():
+    known = load_study(COHORTS)
+    wider = create_model("Wider", __base__=StudySpec, novelty=(Block | None, None))
+    rule = Rule(id="r1", require=AgeRule(age=Age(method="exact", at_least=40)))
+    block = Block(of_note=Text(en="hear, hear", ko="들어라"), numbers=(1, 2), rule=rule)
+    fields = {name: getattr(known, name) for name in StudySpec.model_fields}
+    spec = wider(**fields, novelty=block)
+    text = Page(html_page(build_protocol(spec, "ko"))).text
+    for name, shown in (
+        ("of note", "들어라"),
+        ("numbers", "1, 2"),
+        ("rule", "연령 40 이상(만 나이)"),
+    ):
+        assert f"novelty: {name}{shown}" in text
+
+
+@pytest.mark.parametrize("file", [PROTOCOL_FILE, PHRASES_FILE], ids=lambda file: file.name)
+def test_every_text_has_both_languages_with_the_same_fields(file):
+    assert len(texts_of(file)) > 100
