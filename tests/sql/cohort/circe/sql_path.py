@@ -22,12 +22,14 @@ def spans_by_sql(con, text):
     options.cdm_schema = options.vocabulary_schema = SCHEMA
     options.result_schema, options.target_table, options.cohort_id = "by_sql", "by_sql.cohort", 1
     query = render(build_cohort_query(_expression(expression.document, "test"), options))
-    con.execute("create or replace schema by_sql") if False else con.execute(
+    con.execute(
         "drop schema if exists by_sql cascade; create schema by_sql; create table by_sql.cohort "
         "(cohort_definition_id int, subject_id bigint, cohort_start_date date, cohort_end_date date)"
     )
     make_views(con, expression)
     try:
+        for (name,) in con.execute("select table_name from duckdb_tables() where temporary").fetchall():
+            con.execute(f"drop table temp.{name}")
         for statement in _statements(query):
             con.execute(statement)
     finally:

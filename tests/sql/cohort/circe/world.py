@@ -71,31 +71,42 @@ def _concept_set(number, concepts):
     return {"id": number, "name": f"set {number}", "expression": {"items": items}}
 
 
-def draw(con, tables, wanted, schema="clean"):
-    """Make the wanted tables with all columns of the model; fill those that are drawn."""
+def make_tables(con, wanted, schema="clean"):
+    """Make tables with all columns of the model, and those that are always there."""
     con.execute(f"create schema if not exists {schema}")
-    drawn = {"person": PERSONS, "observation_period": OBSERVED, **tables}
     for name in sorted({*wanted, "person", "observation_period", *VOCABULARY}):
-        model = omop_tables()[name]
-        columns = ", ".join(f"{c.name} {c.type}" for c in model.columns)
+        columns = ", ".join(f"{c.name} {c.type}" for c in omop_tables()[name].columns)
         site = "" if name in VOCABULARY else "site_id varchar, "
-        con.execute(f"create table {schema}.{name} ({site}{columns})")
-        if name in drawn:
-            _fill(con, f"{schema}.{name}", drawn[name], model.key)
+        con.execute(f"create table if not exists {schema}.{name} ({site}{columns})")
 
 
-def _fill(con, table, drawing, key):
-    header, *rows = [
-        [cell.strip() for cell in line.split("|")] for line in drawing.strip().splitlines()
-    ]
-    for number, row in enumerate(rows, start=1):
-        cells = {name: value or None for name, value in zip(header, row, strict=True)}
-        if len(key) == 1:
-            cells.setdefault(key[0], number)
-        if table.rpartition(".")[2] not in VOCABULARY:
-            cells.setdefault("site_id", "SITE")
-        marks = ", ".join("?" * len(cells))
-        con.execute(f"insert into {table} ({', '.join(cells)}) values ({marks})", [*cells.values()])
+def fill(con, tables, schema="clean"):
+    """Put what is drawn into tables; persons 1 to 4, observed, where nothing else is drawn."""
+    for name, drawing in {"person": PERSONS, "observation_period": OBSERVED, **tables}.items():
+        header, *rows = [
+            [cell.strip() for cell in line.split("|")] for line in drawing.strip().splitlines()
+        ]
+        con.execute(f"delete from {schema}.{name}")
+        key = omop_tables()[name].key
+        for number, row in enumerate(rows, start=1):
+            cells = {column: value or None for column, value in zip(header, row, strict=True)}
+            if len(key) == 1:
+                cells.setdefault(key[0], number)
+            if name not in VOCABULARY:
+                cells.setdefault("site_id", "SITE")
+            marks = ", ".join("?" * len(cells))
+            con.execute(
+                f"insert into {schema}.{name} ({', '.join(cells)}) values ({marks})",
+                [*cells.values()],
+            )
+
+
+def empty(con, schema="clean"):
+    """Take every row out of every table."""
+    for (name,) in con.execute(
+        "select table_name from duckdb_tables() where schema_name = ?", [schema]
+    ).fetchall():
+        con.execute(f"delete from {schema}.{name}")
 
 
 def spans_of(con, cohort_id):
