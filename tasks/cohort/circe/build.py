@@ -10,13 +10,15 @@ from typing import Any
 import duckdb
 
 from tasks.cohort.circe.filters import complete_circepy
-from tasks.cohort.circe.read import Expression, Node, is_empty, read_expression
+from tasks.cohort.circe.read import Expression, Node, events_in, is_empty, read_expression
+from tasks.cohort.circe.slugs import slugs
+from tasks.cohort.circe.support import support
 from tasks.cohort.circe.views import SCHEMA, make_views
 from tasks.core.errors import Message, SpecError
 
 _WORK = "circe_work"
 _COHORT = "cohort_id varchar, person_id bigint, start_date date, end_date date"
-_STEPS = "cohort_id varchar, step integer, step_id varchar, label varchar, records bigint, persons bigint"
+_STEPS = "cohort_id varchar, step integer, step_id varchar, records bigint, persons bigint"
 _SETTINGS = ("timezone", "python_enable_replacements")
 
 
@@ -40,10 +42,10 @@ def build_circe(
     expression = read_expression(expression_text, name)
     _prepare(con, "cohort", _COHORT, cohort_id)
     with _engine(con, expression) as engine:
-        spans = engine.select_of(expression.document)
         con.execute(
-            "insert into cohort.cohort select $id, person_id, start_date, end_date "  # noqa: S608
-            f"from ({spans}) order by person_id, start_date, end_date",
+            "insert into cohort.cohort select $id, person_id, start_date, end_date "
+            f"from ({engine.spans_of(expression.document)}) "
+            "order by person_id, start_date, end_date",
             {"id": cohort_id},
         )
     return _count(con, "select count(*) from cohort.cohort where cohort_id = $id", cohort_id)
@@ -54,8 +56,9 @@ def circe_attrition(
 ) -> int:
     """Count what is left after each part of one expression, into `cohort.cohort_attrition`.
 
-    Steps are the entry events (`entry`), the additional criteria (`additional`), each inclusion
-    rule in order, and the spans that come out (`spans`). Arguments as of `build_circe`.
+    Steps are the records of the tables that can open a span (`records_in_lake`), the entry events
+    (`entry_events`), the additional criteria (`additional`), each inclusion rule in order, and the
+    spans that come out (`spans`). Arguments as of `build_circe`.
 
     Returns:
         The number of steps.
@@ -63,46 +66,45 @@ def circe_attrition(
     expression = read_expression(expression_text, name)
     _prepare(con, "cohort_attrition", _STEPS, cohort_id)
     with _engine(con, expression) as engine:
-        for step, (step_id, label, document) in enumerate(_stages(expression)):
-            con.execute(
-                "insert into cohort.cohort_attrition by name select $id as cohort_id, "  # noqa: S608
-                "$step as step, $step_id as step_id, $label as label, count(*) as records, "
-                "count(distinct person_id) as persons "
-                f"from ({engine.select_of(document)})",
-                {"id": cohort_id, "step": step, "step_id": step_id, "label": label},
-            )
+        _step(con, cohort_id, 0, "records_in_lake", _records(expression))
+        for step, (step_id, document) in enumerate(_stages(expression), 1):
+            _step(con, cohort_id, step, step_id, engine.spans_of(document))
             engine.forget()
-    return len(list(_stages(expression)))
+    query = "select count(*) from cohort.cohort_attrition where cohort_id = $id"
+    return _count(con, query, cohort_id)
 
 
-def _stages(expression: Expression) -> Iterator[tuple[str, str, Node]]:
-    """Yield id, label and document of each step; each document goes one step further."""
+def _step(
+    con: duckdb.DuckDBPyConnection, cohort_id: str, step: int, step_id: str, select: str
+) -> None:
+    con.execute(
+        "insert into cohort.cohort_attrition "
+        "select $id, $step, $step_id, count(*), count(distinct person_id) "
+        f"from ({select})",
+        {"id": cohort_id, "step": step, "step_id": step_id},
+    )
+
+
+def _records(expression: Expression) -> str:
+    entries = events_in(expression.document["PrimaryCriteria"]["CriteriaList"])
+    tables = sorted({str(table) for name, _ in entries if (table := support().events[name].table)})
+    return " union all ".join(f"select person_id from clean.{table}" for table in tables)
+
+
+def _stages(expression: Expression) -> Iterator[tuple[str, Node]]:
+    """Yield id and document of each step; each document goes one step further."""
     document, rules = expression.document, expression.rules
-    dropped = ("EndStrategy", "CensoringCriteria", "CensorWindow", "CollapseSettings")
+    dropped = ("EndStrategy", "CensoringCriteria", "CensorWindow", "ExpressionLimit")
     bare = {key: value for key, value in document.items() if key not in dropped}
-    last = {"PrimaryCriteria", "ConceptSets"}
-    yield "entry", "entry events", {key: bare[key] for key in last if key in bare}
+    bare |= {"InclusionRules": [], "CollapseSettings": {"CollapseType": "NO_COLLAPSE", "EraPad": 0}}
+    alone = {key: value for key, value in bare.items() if key != "AdditionalCriteria"}
+    yield "entry_events", alone
     if not is_empty(bare.get("AdditionalCriteria")):
-        kept = bare | {"InclusionRules": [], "ExpressionLimit": {"Type": "All"}}
-        yield "additional", "additional criteria", kept
-    ids = slugs([str(rule.get("name") or "rule") for rule in rules])
-    for number, (step_id, rule) in enumerate(zip(ids, rules, strict=True), start=1):
-        limit = bare.get("ExpressionLimit") if number == len(rules) else None
-        kept = bare | {"InclusionRules": rules[:number], "ExpressionLimit": limit or {"Type": "All"}}
-        yield step_id, str(rule.get("name") or step_id), kept
-    yield "spans", "spans of the cohort", document
-
-
-def slugs(names: list[str]) -> list[str]:
-    """Return an id for each name: lower case, one underscore for all else, no id twice."""
-    found: list[str] = []
-    for name in names:
-        words = "".join(sign if sign.isascii() and sign.isalnum() else " " for sign in name.lower())
-        base = "_".join(words.split())[:40].strip("_") or "rule"
-        base = base if base[0].isalpha() else f"rule_{base}"
-        same = sum(other == base or other.startswith(f"{base}_n") for other in found)
-        found.append(f"{base}_n{same + 1}" if same else base)
-    return found
+        yield "additional", bare
+    ids = slugs([str(rule.get("name") or "rule") for rule in rules], "rule")
+    for number, step_id in enumerate(ids, 1):
+        yield step_id, bare | {"InclusionRules": rules[:number]}
+    yield "spans", document
 
 
 class _Engine:
@@ -111,26 +113,40 @@ class _Engine:
     def __init__(self, con: duckdb.DuckDBPyConnection, backend: Any, name: str) -> None:
         self._con, self._backend, self._name = con, backend, name
 
-    def select_of(self, document: Node) -> str:
-        """Return the query that gives the spans of a document; valid until the next one."""
+    def spans_of(self, document: Node) -> str:
+        """Return the query that gives the spans of a document; valid until the next one.
+
+        The censor window cuts what is collapsed, as OHDSI's Circe has it; circepy would cut first.
+        """
         from circe.execution import ExecutionError, build_cohort
 
+        whole = {key: value for key, value in document.items() if key != "CensorWindow"}
         try:
             relation = build_cohort(
-                _expression(document, self._name),
+                _expression(whole, self._name),
                 backend=self._backend,
                 cdm_schema=SCHEMA,
                 results_schema=_WORK,
                 session_prefix="circe_",
             )
-            return str(self._backend.compile(relation))
         except ExecutionError as exc:
             fix = "take it out of the definition in ATLAS, or write the cohort in SQL."
             raise SpecError([Message("E_CIRCE_UNSUPPORTED", self._name, str(exc), fix)]) from None
+        return _clipped(str(self._backend.compile(relation)), document.get("CensorWindow", {}))
 
     def forget(self) -> None:
         """Drop what the last build left."""
         self._con.execute(f"drop schema {_WORK} cascade; create schema {_WORK}")
+
+
+def _clipped(spans: str, window: Node) -> str:
+    start, end = window.get("StartDate"), window.get("EndDate")
+    first = f"greatest(start_date, date '{start}')" if start else "start_date"
+    last = f"least(end_date, date '{end}')" if end else "end_date"
+    return (
+        f"select person_id, {first} as start_date, {last} as end_date "  # noqa: S608 - dates are read
+        f"from ({spans}) where {first} <= {last}"
+    )
 
 
 def _expression(document: Node, name: str) -> Any:

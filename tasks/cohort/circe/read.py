@@ -97,6 +97,11 @@ def is_empty(group: Node | None) -> bool:
     return group is None or not any(group.get(key) for key in keys)
 
 
+def says_nothing(value: object) -> bool:
+    """Whether a field that holds this is as good as left out; the number 0 says something."""
+    return value is None or value is False or value in ([], {})
+
+
 def _loaded(text: str, name: str) -> object:
     """Return what the text holds; refuse what is too large, too deep, or says a thing twice."""
     if len(text.encode("utf-8", errors="replace")) > MAX_BYTES:
@@ -167,7 +172,7 @@ def _fields(
     for raw, item in value.items():
         key, at = known.get(raw.lower()), f"{path}.{raw[:60]}".lstrip(".")
         if key is None:
-            if owner != "Concept" and item not in (None, [], {}):
+            if owner != "Concept" and not says_nothing(item):
                 reading.fault(at, f"{owner} has no such field", _LEAVE_OUT, _UNSUPPORTED)
         elif item is not None:
             found[key] = _value(reading, kinds[key], item, at)
@@ -259,7 +264,7 @@ def _event(reading: _Reading, kind: EventKind, body: object, path: str) -> Node:
     refused = {key.lower(): why for key, why in kind.refused.items()}
     kept = {}
     for key, item in body.items():
-        if key.lower() in refused and item not in (None, [], {}, False):
+        if key.lower() in refused and not says_nothing(item):
             why = f"{key} cannot be asked for: {refused[key.lower()]}"
             reading.fault(f"{path}.{key}", why, _LEAVE_OUT, _UNSUPPORTED)
         elif key.lower() not in refused:
@@ -276,7 +281,7 @@ def _note(reading: _Reading, kind: EventKind, found: Node, path: str) -> None:
     if kind.table:
         reading.tables.add(kind.table)
     for key, value in found.items():
-        if value in (None, [], {}):
+        if says_nothing(value):
             continue
         item = kind.fields[key]
         reading.tables |= item.tables
