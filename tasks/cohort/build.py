@@ -75,6 +75,11 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
 def open_study(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSource) -> None:
     """Show what a study reads of the attached lake, and resolve its code lists."""
     open_workspace(con, source, tables_read(spec))
+    resolve_code_lists(con, spec)
+
+
+def resolve_code_lists(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
+    """Make the tables of the concepts and codes that each list of a study stands for."""
     build_table(con, "cohort.code_list", _code_lists(spec))
 
 

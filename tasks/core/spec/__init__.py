@@ -25,7 +25,7 @@ from tasks.core.spec.design import (
     NewUserDesign,
     ZeroAnchor,
 )
-from tasks.core.spec.load import load_study, study_file, study_ids, study_schema
+from tasks.core.spec.load import check_study, load_study, study_file, study_ids, study_schema
 from tasks.core.spec.sources import LakeSource
 from tasks.core.spec.study import Report, Study
 from tasks.core.spec.whole import StudySpec
@@ -54,6 +54,7 @@ __all__ = [
     "StudySpec",
     "Text",
     "ZeroAnchor",
+    "check_study",
     "load_study",
     "study_file",
     "study_ids",
