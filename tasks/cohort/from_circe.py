@@ -66,12 +66,16 @@ class _Lists:
 
     def listed(self, concepts: list[int]) -> str:
         """Return the id of a code list of these concepts, made when it is new."""
-        name = f"concepts_{'_'.join(map(str, sorted(concepts)))}"[:48].rstrip("_")
-        if name not in [item["id"] for item in self.more]:
-            source = f"listed in {self.file}"
-            self.more.append(
-                {"id": name, "concepts": concepts, "include_descendants": False, "source": source}
-            )
+        same = [item["id"] for item in self.more if item["concepts"] == concepts]
+        if same:
+            return str(same[0])
+        number, taken = len(self.more) + 1, set(self.ids.values())
+        while (name := f"listed_{number}") in taken:
+            number += len(taken)
+        source = f"listed in {self.file}"
+        self.more.append(
+            {"id": name, "concepts": concepts, "include_descendants": False, "source": source}
+        )
         return name
 
 
@@ -162,8 +166,10 @@ def _additional(document: Node, primary: list[Node], lists: _Lists) -> list[Bloc
 
 def _rule(rule: Node, primary: list[Node], lists: _Lists) -> Callable[[], list[Block]]:
     def made() -> list[Block]:
-        name = str(rule.get("name") or "rule")
-        return [{"id": name, "require": _group(rule["expression"], _ends(primary), lists)}]
+        name = str(rule.get("name") or "")
+        shown = {"name": {"en": name[:2000], "ko": name[:2000]}} if name else {}
+        required = _group(rule["expression"], _ends(primary), lists)
+        return [{"id": name or "rule", **shown, "require": required}]
 
     return made
 
@@ -430,7 +436,7 @@ def _narrow(kind: EventKind, key: str, value: Any, into: _Narrowed) -> None:
     item = kind.fields[key]
     handler = _NARROW.get(item.kind)
     if handler is None:
-        raise _NoEqual(f"{kind.name}.{key} has no equal")
+        raise _NoEqual(f"{kind.name}.{key}")
     handler(kind, item, value, into, key)
 
 
