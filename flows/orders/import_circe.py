@@ -115,7 +115,7 @@ def _study(stem: str, file: str, translation: Translation) -> tuple[str, Transla
         head = _BOTH.format(file=file, native=name, circe=f"{name}_circe")
         native = {"id": name, **translation.cohort}
         cohorts = [native, {"id": f"{name}_circe", "circe": file}]
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         {"spec_version": 1},
         {"study": _about(name, stem)},
         {"sources": [{"id": "lake", "kind": "lake"}]},
@@ -145,11 +145,11 @@ def _about(name: str, stem: str) -> dict[str, Any]:
 class _Plain(yaml.SafeDumper):
     """Writes each value where it stands: the study file knows no anchors."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the dumper calls it so
         """Say that nothing is repeated by reference."""
         return True
 
 
 def _yaml(block: dict[str, Any]) -> str:
     layout: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 96}
-    return yaml.dump(block, Dumper=_Plain, default_flow_style=None, **layout)
+    return str(yaml.dump(block, Dumper=_Plain, default_flow_style=None, **layout))

@@ -144,7 +144,7 @@ def _clipped(spans: str, window: Node) -> str:
     first = f"greatest(start_date, date '{start}')" if start else "start_date"
     last = f"least(end_date, date '{end}')" if end else "end_date"
     return (
-        f"select person_id, {first} as start_date, {last} as end_date "  # noqa: S608 - dates are read
+        f"select person_id, {first} as start_date, {last} as end_date "
         f"from ({spans}) where {first} <= {last}"
     )
 
@@ -194,8 +194,10 @@ def _setting(con: duckdb.DuckDBPyConnection, name: str) -> str:
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, table: str, columns: str, cohort_id: str) -> None:
-    con.execute(f"create schema if not exists cohort; create table if not exists cohort.{table} ({columns})")
-    con.execute(f"delete from cohort.{table} where cohort_id = $id", {"id": cohort_id})  # noqa: S608
+    con.execute(
+        f"create schema if not exists cohort; create table if not exists cohort.{table} ({columns})"
+    )
+    con.execute(f"delete from cohort.{table} where cohort_id = $id", {"id": cohort_id})
 
 
 def _count(con: duckdb.DuckDBPyConnection, query: str, cohort_id: str) -> int:

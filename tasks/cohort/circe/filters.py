@@ -109,8 +109,7 @@ def _age(value: Any, column: str) -> Any:
     return FilterByPersonAge(date_column=column, predicate=predicate)
 
 
-@cache
 def _attribute(model: Any, key: str) -> str:
     """Return the name of a model's field by the key that it has in JSON."""
     squeezed = key.lower()
-    return next(name for name in model.model_fields if name.replace("_", "") == squeezed)
+    return next(str(name) for name in model.model_fields if name.replace("_", "") == squeezed)

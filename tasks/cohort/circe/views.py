@@ -38,7 +38,7 @@ def _key(con: duckdb.DuckDBPyConnection, table: str) -> None:
     """Make the table with one number of the study for each row of all sites."""
     key, concept = _KEYED[table], _concept_of(table)
     con.execute(
-        f"create table {SCHEMA}.{table} as "  # noqa: S608 - names of the model
+        f"create table {SCHEMA}.{table} as "
         f"select row_number() over (order by site_id, {key}) as {key}, {concept}, site_id, "
         f"{key} as source_key from clean.{table}"
     )
@@ -61,7 +61,7 @@ def _view(
     )
     star = f"event.* replace ({replaced})" if joined else "event.*"
     con.execute(
-        f"create view {SCHEMA}.{table} as "  # noqa: S608 - names of the model
+        f"create view {SCHEMA}.{table} as "
         f"select {', '.join([star, *more])} from clean.{table} as event {joins}"
     )
 
@@ -93,9 +93,9 @@ def _vocabulary(con: duckdb.DuckDBPyConnection, expression: Expression) -> None:
         }
     )
     con.execute(
-        f"create view {SCHEMA}.concept as select concept_id, invalid_reason from clean.concept "  # noqa: S608
+        f"create view {SCHEMA}.concept as select concept_id, invalid_reason from clean.concept "
         f"union all select concept_id, null from unnest({named}::bigint[]) as named (concept_id) "
         "where concept_id not in (select concept_id from clean.concept)"
     )
     for table in ("concept_ancestor", "concept_relationship"):
-        con.execute(f"create view {SCHEMA}.{table} as select * from clean.{table}")  # noqa: S608
+        con.execute(f"create view {SCHEMA}.{table} as select * from clean.{table}")

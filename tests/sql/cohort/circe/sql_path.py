@@ -28,7 +28,9 @@ def spans_by_sql(con, text):
     )
     make_views(con, expression)
     try:
-        for (name,) in con.execute("select table_name from duckdb_tables() where temporary").fetchall():
+        for (name,) in con.execute(
+            "select table_name from duckdb_tables() where temporary"
+        ).fetchall():
             con.execute(f"drop table temp.{name}")
         for statement in _statements(query):
             con.execute(statement)

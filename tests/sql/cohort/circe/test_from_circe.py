@@ -40,7 +40,9 @@ def world():
 
 def _lists(con, code_lists):
     """Resolve lists by hand: each entry with what its flags add, less what is excluded."""
-    con.execute("create or replace table cohort.code_list (code_list_id varchar, concept_id bigint)")
+    con.execute(
+        "create or replace table cohort.code_list (code_list_id varchar, concept_id bigint)"
+    )
     for item in code_lists:
         wanted, dropped = set(), set()
         for entry in item["concepts"]:
@@ -64,7 +66,7 @@ def _members(con, said):
     if said.get("include_mapped"):
         rows = con.execute(
             "select concept_id_1 from clean.concept_relationship "
-            f"where relationship_id = 'Maps to' and concept_id_2 in {tuple([*found, -1])}"
+            f"where relationship_id = 'Maps to' and concept_id_2 in {(*found, -1)}"
         ).fetchall()
         found |= {row[0] for row in rows}
     return found
