@@ -94,9 +94,10 @@ def _records(expression: Expression) -> str:
 def _stages(expression: Expression) -> Iterator[tuple[str, Node]]:
     """Yield id and document of each step; each document goes one step further."""
     document, rules = expression.document, expression.rules
-    dropped = ("EndStrategy", "CensoringCriteria", "CensorWindow", "ExpressionLimit")
+    # Without settings to collapse, circepy joins no spans.
+    dropped = {"EndStrategy", "CensoringCriteria", "CensorWindow", "CollapseSettings"}
+    dropped |= {"ExpressionLimit", "InclusionRules"}
     bare = {key: value for key, value in document.items() if key not in dropped}
-    bare |= {"InclusionRules": [], "CollapseSettings": {"CollapseType": "NO_COLLAPSE", "EraPad": 0}}
     alone = {key: value for key, value in bare.items() if key != "AdditionalCriteria"}
     yield "entry_events", alone
     if not is_empty(bare.get("AdditionalCriteria")):
@@ -153,10 +154,8 @@ def _expression(document: Node, name: str) -> Any:
     """Return circepy's value of a checked document."""
     from circe.cohortdefinition import CohortExpression
 
-    no_end = document.get("CollapseSettings") or {"CollapseType": "ERA", "EraPad": 0}
-    whole = document | {"CollapseSettings": no_end}
     try:
-        return CohortExpression.model_validate(whole)
+        return CohortExpression.model_validate(document)
     except ValueError as exc:
         errors: list[Any] = getattr(exc, "errors", list)()
         at = ".".join(str(part) for part in errors[0]["loc"]) if errors else "document"

@@ -77,6 +77,8 @@ def read_expression(text: str, name: str = "expression") -> Expression:
         _check_whole(reading, document)
     if reading.faults:
         raise SpecError(reading.faults)
+    collapse = {"CollapseType": "ERA", "EraPad": 0}
+    document["CollapseSettings"] = collapse | document.get("CollapseSettings", {})
     if "CustomEra" in document.get("EndStrategy", {}):
         reading.tables.add("drug_exposure")
     return Expression(name, document, frozenset(reading.tables | set(_ALWAYS)))
