@@ -116,14 +116,13 @@ def _study(stem: str, file: str, translation: Translation) -> tuple[str, Transla
         native = {"id": name, **translation.cohort}
         cohorts = [native, {"id": f"{name}_circe", "circe": file}]
     blocks: list[dict[str, Any]] = [
-        {"spec_version": 1},
         {"study": _about(name, stem)},
         {"sources": [{"id": "lake", "kind": "lake"}]},
         {"code_lists": list(translation.code_lists)},
         {"cohorts": cohorts},
     ]
     written = [_yaml(block) for block in blocks if all(block.values())]
-    return head + "\n".join(written), translation
+    return head + "\n".join(["spec_version: 1\n", *written]), translation
 
 
 def _line(text: str) -> str:

@@ -94,7 +94,9 @@ def two_rules(con):
     )  # fmt: skip
     fill(
         con,
-        {"condition_occurrence": f"person_id | condition_concept_id | condition_start_date\n{rows}"},
+        {
+            "condition_occurrence": f"person_id | condition_concept_id | condition_start_date\n{rows}"
+        },
     )
     return text
 
@@ -168,7 +170,12 @@ def test_nothing_is_written_or_asked_outside(tmp_path):
     root = str(Path(__file__).resolve().parents[4])
     home = tmp_path / "home"
     home.mkdir()
-    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home), "TMPDIR": str(home)}
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home),
+        "TMPDIR": str(home),
+    }
     script = ALONE.format(root=root)
     ran = subprocess.run(
         [sys.executable, "-c", script], cwd=home, env=environment, capture_output=True, text=True

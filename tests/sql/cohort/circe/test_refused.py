@@ -28,7 +28,10 @@ NESTED = {
     "CorrelatedCriteria": {
         "Type": "ALL",
         "CriteriaList": [
-            {"Criteria": {"Death": {}}, "StartWindow": {"Start": {"Coeff": -1}, "End": {"Coeff": 1}}}
+            {
+                "Criteria": {"Death": {}},
+                "StartWindow": {"Start": {"Coeff": -1}, "End": {"Coeff": 1}},
+            }
         ],
     }
 }
@@ -84,7 +87,9 @@ def test_is_refused_by_name(con, name):
 
 def test_every_fault_is_named_at_once():
     text = json.dumps(
-        expression(primary=[{"LocationRegion": {}}, {"Measurement": {"Nonsense": 1, "CodesetId": "x"}}])
+        expression(
+            primary=[{"LocationRegion": {}}, {"Measurement": {"Nonsense": 1, "CodesetId": "x"}}]
+        )
     )
     with pytest.raises(SpecError) as caught:
         tables_of(text)
@@ -109,7 +114,12 @@ def test_spelling_of_keys_does_not_matter():
 def test_no_change_of_one_character_gives_a_traceback():
     """Two thousand damaged texts: read, or refused with messages; nothing else."""
     text = rule(
-        CriteriaList=[{"Criteria": {"Measurement": {"ValueAsNumber": {"Op": "gt", "Value": 1.5}}}, "StartWindow": WINDOW}]
+        CriteriaList=[
+            {
+                "Criteria": {"Measurement": {"ValueAsNumber": {"Op": "gt", "Value": 1.5}}},
+                "StartWindow": WINDOW,
+            }
+        ]
     )
     rng = random.Random(7)
     refused = 0
