@@ -13,9 +13,9 @@ from tasks.cohort.language.build import build_native, create_cohort_tables
 from tasks.cohort.workspace import open_workspace
 from tasks.core.lake import open_lake
 from tasks.core.site import SiteSettings
-from tasks.core.sql import build_table
-from tasks.core.spec.cohorts import NativeCohort
 from tasks.core.spec import LakeSource
+from tasks.core.spec.cohorts import NativeCohort
+from tasks.core.sql import build_table
 
 OVER_40 = {"Type": "ALL", "DemographicCriteriaList": [{"Age": {"Op": "gt", "Value": 40}}]}
 MEN = {
