@@ -10,6 +10,7 @@ import duckdb
 
 from tasks.cohort.circe.read import Expression, events_in
 from tasks.cohort.circe.support import support
+from tasks.core.sql import build_table
 
 SCHEMA = "circe_cdm"
 _KEYED = {"provider": "provider_id", "care_site": "care_site_id"}
@@ -29,7 +30,9 @@ def make_views(con: duckdb.DuckDBPyConnection, expression: Expression) -> None:
     keyed = sorted(set(_KEYED) & expression.tables)
     for table in keyed:
         _key(con, table)
-    for table in sorted({*expression.tables, "person"} - set(_KEYED)):
+    build_table(con, "cohort.observed_stretch")
+    con.execute(f"create view {SCHEMA}.observation_period as from cohort.observed_stretch")
+    for table in sorted({*expression.tables, "person"} - {*_KEYED, "observation_period"}):
         _view(con, table, keyed, _more(expression, table))
     _vocabulary(con, expression)
 

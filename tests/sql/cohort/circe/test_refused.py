@@ -8,6 +8,7 @@ import pytest
 from tasks.cohort.circe import build_circe, tables_of
 from tasks.cohort.circe.read import MAX_BYTES, read_expression
 from tasks.core.errors import SpecError
+from tasks.core.paths import PROJECT_ROOT
 from tests.sql.cohort.circe.world import expression_of
 
 
@@ -83,6 +84,12 @@ def test_is_refused_by_name(con, name):
     assert any(says in fault.what for fault in faults), caught.value
     assert all(m.where == "x.json" and m.fix for m in caught.value.messages)
     assert con.execute("select count(*) from duckdb_tables()").fetchone() == (0,)
+
+
+def test_the_message_that_the_documentation_shows_is_the_one_that_is_given():
+    with pytest.raises(SpecError) as caught:
+        tables_of(primary("LocationRegion"), "cohort.json")
+    assert str(caught.value.messages[0]) in (PROJECT_ROOT / "docs/circe.md").read_text("utf-8")
 
 
 def test_every_fault_is_named_at_once():
