@@ -9,6 +9,7 @@ from tasks.core.spec import StudySpec
 from tasks.core.spec.cohorts import NativeCohort
 
 _LABELS = {
+    "records_delivered": ("Rows delivered for these tables", "해당 테이블로 제출된 행"),
     "records_in_lake": ("Records of the kind in the lake", "데이터 레이크의 해당 영역 기록"),
     "entry_events": ("Events that can open a span", "진입 사건에 해당하는 기록"),
     "in_time": ("In the calendar window, washout kept", "달력 기간과 휴약 기간 충족"),
@@ -102,4 +103,5 @@ def cohort_attrition_rows(attrition: pl.DataFrame) -> list[dict[str, object]]:
             status=row["status"],
         )
         for row in attrition.iter_rows(named=True)
+        if row["remaining"] is not None
     ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import duckdb
 
 from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
+from tasks.cohort.delivered import count_delivered
 from tasks.cohort.workspace import open_workspace
 from tasks.core.duck import single
 from tasks.core.spec import (
@@ -59,6 +60,7 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     open_study(con, spec, spec.lake)
     if spec.cohorts:
         build_cohorts(con, spec)
+        count_delivered(con, spec, spec.lake)
     if not spec.has_trial:
         found = single(con, "select count(distinct person_id) from cohort.cohort")
         return int(str(found))

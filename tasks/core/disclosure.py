@@ -280,7 +280,9 @@ def _thin_attrition(attrition: pl.DataFrame, k: int) -> pl.DataFrame:
     """Show, from the last step back, only counts that lie 0 or at least k above the next shown."""
     rows: list[dict[str, object]] = []
     for arm in attrition["arm"].unique(maintain_order=True):
-        steps = attrition.filter(pl.col("arm") == arm).to_dicts()
+        found = attrition.filter(pl.col("arm") == arm).to_dicts()
+        steps = [step for step in found if step["remaining"] is not None]
+        rows += [step for step in found if step["remaining"] is None]
         counts = [_whole(step["remaining"]) for step in steps]
         shown = _spaced_up(counts, k)
         rows += [_step(steps, counts, shown, place) for place in range(len(steps))]

@@ -4,35 +4,17 @@ A check reads the blocks it declares and yields faults with the key at fault. Ch
 blocks that they read are valid, so that one look at a file shows all of its faults.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
+from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.cohorts import code_lists_in
 from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
 from tasks.core.spec.design import DeviceArm, DeviceShownDesign, DrugArm
+from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.whole import StudySpec
 
+__all__ = ["CHECKS", "Check", "Fault", "KeyPath", "faults_of"]
 RESERVED = ("attrition", "balance", "cohorts", "follow_up", "propensity", "sites")
-KeyPath = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a study, or (`is_warning`) doubtful, and how to mend it."""
-
-    path: KeyPath
-    what: str
-    fix: str = "correct the value; the schema stands in docs/study.schema.json."
-    code: str = "E_SPEC_PARSE"
-    is_warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A check and the blocks of the study that it reads."""
-
-    blocks: tuple[str, ...]
-    find: Callable[[StudySpec], Iterator[Fault]]
 
 
 def _trial_is_whole(spec: StudySpec) -> Iterator[Fault]:
@@ -131,6 +113,7 @@ CHECKS: tuple[Check, ...] = (
     Check(("analyses",), _one_primary),
     Check(("covariates",), _each_kind_of_covariate_once),
     Check(("analyses", "covariates"), _adjusts_with_something),
+    *TABLE_CHECKS,
 )
 
 

@@ -68,13 +68,14 @@ def steps_of(context: Context, cohort_id: str) -> list[Record]:
 def flow_chart(context: Context, cohort_id: str, steps: list[Record]) -> Figure:
     """Draw who is left after each step."""
     words = context.words
+    of_persons = [step for step in steps if step["remaining"] is not None or _withheld(step)]
     drawn = [
         FlowStep(
             _label(context, step),
             words("people.excluded", n=_count(context, step, "excluded")) if place else "",
             words("people.remaining", n=_count(context, step, "remaining")),
         )
-        for place, step in enumerate(steps)
+        for place, step in enumerate(of_persons)
     ]
     name = name_of(context, cohort_id)
     svg = stable_svg(flow_svg(name, drawn), f"flow_{cohort_id}")
@@ -100,6 +101,10 @@ def step_table(context: Context, cohort_id: str, steps: list[Record]) -> Table:
     )
     caption = words("cohorts.steps", name=name_of(context, cohort_id))
     return Table(f"steps_{cohort_id}", caption, columns, body, small=True)
+
+
+def _withheld(step: Record) -> bool:
+    return bool(step["status"] == "suppressed")
 
 
 def _cell(context: Context, step: Record, column: str) -> Runs:
