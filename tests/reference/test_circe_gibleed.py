@@ -15,7 +15,6 @@ from tasks.core.lake import open_lake
 from tasks.core.site import SiteSettings
 from tasks.core.spec import LakeSource
 from tasks.core.spec.cohorts import NativeCohort
-from tasks.core.sql import build_table
 
 OVER_40 = {"Type": "ALL", "DemographicCriteriaList": [{"Age": {"Op": "gt", "Value": 40}}]}
 MEN = {
@@ -65,7 +64,6 @@ def test_sizes_are_the_published_ones_in_circe_and_in_our_own_language(demo_home
         spans = "select person_id, start_date, end_date from cohort.cohort where cohort_id = ? order by all"
         by_circe = con.execute(spans, ["circe"]).fetchall()
         native = translate(read_expression(text)).cohort
-        build_table(con, "cohort.born")
         con.execute(
             "create table cohort.code_list as select 'celecoxib' as code_list_id, descendant_concept_id as concept_id from clean.concept_ancestor where ancestor_concept_id = 1118084 union select 'celecoxib', 1118084"
         )

@@ -66,8 +66,8 @@ def circe_attrition(
     expression = read_expression(expression_text, name)
     _prepare(con, "cohort_attrition", _STEPS, cohort_id)
     with _engine(con, expression) as engine:
-        _step(con, cohort_id, 0, "records_in_lake", _records(expression))
-        for step, (step_id, document) in enumerate(_stages(expression), 1):
+        _step(con, cohort_id, 1, "records_in_lake", _records(expression))
+        for step, (step_id, document) in enumerate(_stages(expression), 2):
             _step(con, cohort_id, step, step_id, engine.spans_of(document))
             engine.forget()
     query = "select count(*) from cohort.cohort_attrition where cohort_id = $id"

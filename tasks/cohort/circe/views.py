@@ -30,7 +30,8 @@ def make_views(con: duckdb.DuckDBPyConnection, expression: Expression) -> None:
     keyed = sorted(set(_KEYED) & expression.tables)
     for table in keyed:
         _key(con, table)
-    build_table(con, "cohort.observed_stretch")
+    for table in ("cohort.observed", "cohort.observed_stretch"):
+        build_table(con, table)
     con.execute(f"create view {SCHEMA}.observation_period as from cohort.observed_stretch")
     for table in sorted({*expression.tables, "person"} - {*_KEYED, "observation_period"}):
         _view(con, table, keyed, _more(expression, table))

@@ -15,6 +15,7 @@ def test_periods_that_overlap_are_one_and_neighbours_stay_two(con):
         2 | 5 | 2011-01-01 | 2011-12-31 | 7
         """,
     )
+    build_table(con, "cohort.observed")
     build_table(con, "cohort.observed_stretch")
     assert rows_of(con, "select * exclude (period_type_concept_id) from cohort.observed_stretch order by all") == [
         (1, 1, "2010-01-01", "2013-12-31"),

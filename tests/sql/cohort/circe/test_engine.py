@@ -105,11 +105,11 @@ def test_attrition_goes_rule_by_rule(con, two_rules):
     assert circe_attrition(con, "x", two_rules) == 5
     rows = con.execute("select * from cohort.cohort_attrition order by step").fetchall()
     assert rows == [
-        ("x", 0, "records_in_lake", 7, 4),
-        ("x", 1, "entry_events", 6, 4),
-        ("x", 2, "rule_0", 5, 3),
-        ("x", 3, "rule_1", 2, 1),
-        ("x", 4, "spans", 1, 1),
+        ("x", 1, "records_in_lake", 7, 4),
+        ("x", 2, "entry_events", 6, 4),
+        ("x", 3, "rule_0", 5, 3),
+        ("x", 4, "rule_1", 2, 1),
+        ("x", 5, "spans", 1, 1),
     ]
 
 

@@ -9,7 +9,6 @@ from tasks.cohort.from_circe import translate
 from tasks.cohort.language.build import build_native, create_cohort_tables
 from tasks.core.duck import duck
 from tasks.core.spec.cohorts import NativeCohort
-from tasks.core.sql import build_table
 from tests.sql.cohort.circe.world import cases, empty, expression_of, fill, make_tables, spans_of
 
 # What stays Circe, and the words in which the translator says why.
@@ -33,8 +32,6 @@ def world():
     tables = {kind.table for kind in support().events.values() if kind.table}
     with duck() as con:
         make_tables(con, {*tables, "provider", "care_site"})
-        create_cohort_tables(con)
-        build_table(con, "cohort.born")
         yield con
 
 
@@ -84,6 +81,7 @@ def test_the_translation_has_the_same_members(world, name):
     cohort = TypeAdapter(NativeCohort).validate_python({"id": name} | translation.cohort)
     empty(world)
     fill(world, case["tables"])
+    create_cohort_tables(world)
     _lists(world, translation.code_lists)
     assert build_native(world, cohort) == len(case["expect"])
     assert spans_of(world, name) == case["expect"]
