@@ -30,6 +30,8 @@ study_app = typer.Typer(help="Look at study files.", no_args_is_help=True)
 app.add_typer(study_app, name="study")
 simulate_app = typer.Typer(help="Make data whose truth is known.", no_args_is_help=True)
 app.add_typer(simulate_app, name="simulate")
+import_app = typer.Typer(help="Take over what other tools wrote.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
 
 WIDTH = None if sys.stdout.isatty() else 160
 out = Console(highlight=False, width=WIDTH)
@@ -346,6 +348,30 @@ def study_schema_command() -> None:
     from tasks.core.spec import study_schema
 
     sys.stdout.write(study_schema())
+
+
+@import_app.command("circe")
+def import_circe_command(
+    file: Annotated[Path, typer.Argument(help="Cohort definition of ATLAS, as JSON.")],
+    target: Annotated[
+        Path | None, typer.Option("--out", help="New study file; printed when absent.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a study file from a cohort definition of ATLAS, in our own language where it can be."""
+    from flows.orders.import_circe import import_circe
+
+    imported = import_circe(file, target)
+    if as_json:
+        print_json(imported.as_json())
+        return
+    if target is None:
+        sys.stdout.write(imported.text)
+        return
+    how = "in our own language, and as it is" if imported.is_native else "as it is"
+    out.print(f"{target}: the cohort stands in it {how}.", markup=False)
+    for reason in imported.kept:
+        out.print(f"  no equal in our own language: {reason}", markup=False)
 
 
 @simulate_app.command("consortium")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import duckdb
 
+from tasks.cohort.circe import build_circe, circe_attrition, tables_of
 from tasks.cohort.language.build import build_native, create_cohort_tables
 from tasks.cohort.language.statements import statements_of
 from tasks.cohort.select import build_select, tables_of_select
@@ -38,7 +39,7 @@ def _tables_of(cohort: Cohort, files: Mapping[str, str]) -> Iterator[str]:
         case SqlCohort():
             yield from tables_of_select(cohort.sql, files[cohort.sql])
         case CirceCohort():
-            raise NotImplementedError
+            yield from tables_of(files[cohort.circe], cohort.circe)
 
 
 def build_cohorts(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> dict[str, int]:
@@ -62,7 +63,9 @@ def _build(con: duckdb.DuckDBPyConnection, spec: StudySpec, cohort: Cohort) -> i
         case SqlCohort():
             return build_select(con, cohort.id, cohort.sql, spec.files[cohort.sql])
         case CirceCohort():
-            raise NotImplementedError
+            text = spec.files[cohort.circe]
+            circe_attrition(con, cohort.id, text, cohort.circe)
+            return build_circe(con, cohort.id, text, cohort.circe)
 
 
 def cohort_sql(spec: StudySpec) -> dict[str, str]:

@@ -16,7 +16,10 @@ from tasks.core.sql import build_table
 
 VOCABULARY = ("concept", "concept_ancestor", "concept_relationship")
 # Text that a source wrote of a person; no study asks for it.
-_HIDDEN = ("person_source_value", "note_text", "family_source_value", "specimen_source_id")
+_HIDDEN = (
+    *("person_source_value", "note_text", "family_source_value", "specimen_source_id"),
+    *("provider_name", "npi", "dea", "provider_source_value"),
+)
 
 
 def open_workspace(
@@ -53,6 +56,10 @@ def open_clean(con: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
 
 def _keyed(table: Table) -> str:
     """Return the query that makes the view of one table in `clean`."""
+    if not table.has("person_id"):
+        shown = ", ".join(["site_id", *(n for n in table.names if n not in _HIDDEN)])
+        select = f"select {shown} from raw.{table.name}"  # noqa: S608 - names of the model
+        return f"create or replace view clean.{table.name} as {select}"
     columns = [n for n in table.names if n not in _HIDDEN and n != "person_id"]
     listed = ",\n    ".join(f"{table.name}.{name}" for name in columns)
     return (
