@@ -1,0 +1,1 @@
+"""The cohort language as SQL."""
