@@ -40,7 +40,7 @@ def curve(arm, events, n=200, name="survival"):
 
 def attrition(*counts):
     rows = [
-        ("new", i, f"s{i}", "", "", c, (counts[i - 1] - c) if i else 0, "ok")
+        ("new", i, f"s{i}", "", "", None, c, (counts[i - 1] - c) if i else 0, "ok")
         for i, c in enumerate(counts)
     ]
     return pl.DataFrame(rows, schema=ATTRITION_SCHEMA, orient="row")

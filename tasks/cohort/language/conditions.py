@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from tasks.core.domains import domains
+from tasks.core.domains import Domain, domains
 from tasks.core.duck import quoted
 from tasks.core.errors import UsageError
 from tasks.core.spec.cohorts import (
@@ -93,7 +93,7 @@ def _counted(condition: Counted) -> str:
     return " and ".join(f"{counted} {said}" for said in _bounds(condition))
 
 
-def _window(window: Window, domain: object) -> str:
+def _window(window: Window, domain: Domain) -> str:
     start = f"e.{domain.start}::date"
     if window.event == "end" and domain.end:
         start = f"coalesce(e.{domain.end}::date, {start})"
