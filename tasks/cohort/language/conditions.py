@@ -84,7 +84,7 @@ def _bounds(value: object) -> Iterator[str]:
 
 def _counted(condition: Counted) -> str:
     events, domain = condition.events, domains()[condition.events.domain]
-    where = [f"e.person_id = i.person_id", *(_window(w, domain) for w in condition.within)]
+    where = ["e.person_id = i.person_id", *(_window(w, domain) for w in condition.within)]
     where += _described(events)
     if condition.observed_only:
         where.append(f"e.{domain.start}::date between i.observed_from and i.observed_to")

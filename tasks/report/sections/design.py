@@ -12,6 +12,7 @@ from tasks.report.context import Context
 from tasks.report.diagrams import Window, design_svg
 from tasks.report.figures import stable_svg
 from tasks.report.sections.question import risk_window
+from tasks.report.sections.trial import eligibility, observability, populations
 
 LONG_AGO = -3650
 
@@ -30,9 +31,14 @@ def section(context: Context) -> Section:
         stable_svg(design_svg(windows, labels), "design"),
         words.line("design.note"),
     )
-    return Section(
-        "design", words("section.design"), (Paragraph(words.line("design.intro")), figure)
+    blocks = (
+        Paragraph(words.line("design.intro")),
+        figure,
+        *eligibility(context),
+        *observability(context),
+        *populations(context),
     )
+    return Section("design", words("section.design"), blocks)
 
 
 def windows_before(context: Context) -> list[Window]:
@@ -82,6 +88,8 @@ def windows_after(context: Context) -> list[Window]:
     words, design = context.words, context.spec.trial.design
     risk = Window(words("design.risk"), risk_window(context), 0, 0.86, "risk")
     ends = [words("design.end_of_observation"), words("design.end_of_window")]
+    if design.censor_events:
+        ends.append(words("design.censor_events", n=str(len(design.censor_events))))
     if design.competing == "death":
         ends.append(words("design.competing_death"))
     censor = Window(words("design.censoring"), " · ".join(ends), 0, 1, "censor", open_end=True)
