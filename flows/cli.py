@@ -275,12 +275,14 @@ def serve(
 
 @study_app.command("check")
 def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
-    """Check a study file; every fault is shown with line, key and what to do."""
-    from tasks.core.spec import load_study
+    """Check a study file; every fault and doubt is shown with line, key and what to do."""
+    from tasks.core.spec.load import check_study
 
-    spec = load_study(study)
+    spec, doubts = check_study(study)
+    show_messages(tuple(doubts))
     if as_json:
-        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": []})
+        said = {"study_id": spec.study.id, "spec_hash": spec.spec_hash}
+        print_json({**said, "messages": [message_json(doubt) for doubt in doubts]})
     else:
         out.print(f"{spec.study.id} is a valid study. spec_hash {spec.spec_hash}")
 
