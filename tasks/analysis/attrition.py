@@ -18,12 +18,12 @@ ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "status": TEXT,
 }
 _DEVICE_LABELS = {
-    "records": ("Procedures in the lake", "데이터 레이크의 시술 기록"),
+    "records": ("Procedures of the study's sites", "연구 대상 기관의 시술 기록"),
     "with_code": ("Images of the code list, at any time", "코드 목록의 영상검사(전 기간)"),
     "first_image": ("First image within enrolment", "등록 기간 중 첫 영상검사"),
 }
 _NEW_USER_LABELS = {
-    "records": ("Drug eras in the lake", "데이터 레이크의 약물 에라"),
+    "records": ("Drug eras of the study's sites", "연구 대상 기관의 약물 에라"),
     "with_code": ("Drug eras of the arm", "해당 군의 약물 에라"),
     "first_era": ("First drug era of the arm", "해당 군의 첫 약물 에라"),
 }

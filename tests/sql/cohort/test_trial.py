@@ -1,5 +1,7 @@
 """Arms that are cohorts, rules at time zero, censoring events and populations, in drawn worlds."""
 
+import numpy as np
+import polars as pl
 import pytest
 
 from tasks.cohort.build import build_trial
@@ -21,7 +23,7 @@ PLAIN = {
     "design.common_period": False,
     "design.risk_start.offset_days": 0,
 }
-CELECOXIB, BLEED, NOISE = 1118084, 192671, 4
+CELECOXIB, DICLOFENAC, BLEED, NOISE = 1118084, 1124300, 192671, 4
 
 
 def build(con, tmp_path, spans, changes, conditions="", deaths="", exposures="", visits=""):
@@ -220,6 +222,83 @@ def test_a_population_is_judged_at_time_zero_and_holds_people_of_the_study_alone
         ("older", 2),
         ("some", 1),
     ]
+
+
+def drawn(rng, n=150):
+    """Draw eras, observation, outcomes and deaths of `n` persons, in the columns of the tables."""
+
+    def days(size):
+        return np.datetime64("2018-01-01") + rng.integers(0, 1000, size)
+
+    def table(con, name, **columns):
+        con.register("drawn_frame", pl.DataFrame(columns))
+        con.execute(f"create schema if not exists {name.split('.')[0]}")
+        con.execute(f"create or replace table {name} as select * from drawn_frame")
+
+    def make(con):
+        starts = days(3 * n)
+        table(
+            con,
+            "clean.drug_era",
+            person_id=rng.integers(1, n + 1, 3 * n),
+            drug_concept_id=rng.choice([CELECOXIB, DICLOFENAC, NOISE], 3 * n),
+            drug_era_start_date=starts,
+            drug_era_end_date=starts + rng.integers(0, 90, 3 * n),
+        )
+        begins = days(n) - 500
+        table(
+            con,
+            "clean.observation_period",
+            person_id=np.arange(1, n + 1),
+            observation_period_start_date=begins,
+            observation_period_end_date=begins + rng.integers(100, 2000, n),
+        )
+        table(
+            con,
+            "clean.condition_occurrence",
+            person_id=rng.integers(1, n + 1, n),
+            condition_concept_id=rng.choice([BLEED, NOISE], n),
+            condition_start_date=days(n),
+        )
+        table(
+            con,
+            "clean.death",
+            person_id=rng.integers(1, n + 1, n // 5),
+            death_date=days(n // 5) + 500,
+        )
+        table(
+            con,
+            "clean.person",
+            person_id=np.arange(1, n + 1),
+            site_id=["A"] * n,
+            gender_concept_id=[8507] * n,
+            year_of_birth=[1950] * n,
+        )
+
+    return make  # fmt: skip
+
+
+@pytest.mark.parametrize("in_both_arms", ["drop", "keep_first"])
+def test_first_eras_as_cohorts_give_the_people_of_the_new_user_design(con, tmp_path, in_both_arms):
+    changes = {
+        "design.in_both_arms": in_both_arms, "design.common_period": True,
+        "design.prior_observation_days": 100, "design.prior_outcome_days": 200,
+    }  # fmt: skip
+    drawn(np.random.default_rng(20261124))(con)
+    given(con, "clean.concept_ancestor", "ancestor_concept_id:int | descendant_concept_id:int")
+    lists = f"celecoxib | {CELECOXIB}\ndiclofenac | {DICLOFENAC}\ngi_bleed | {BLEED}"
+    given(con, "cohort.code_list", f"code_list_id:text | concept_id:int\n{lists}")
+    query = "select * exclude (arm) from cohort.subject order by person_id"
+    day_zero = {"design.risk_start.offset_days": 0}
+    assert build_trial(con, loaded(tmp_path, "drug", changes)) > 20
+    by_era = rows_of(con, query)
+    con.execute(
+        "create or replace table cohort.cohort as select "
+        "case arm when 'celecoxib' then 'new' else 'old' end as cohort_id, person_id, "
+        "era_start_date as start_date, era_end_date as end_date from cohort.first_era"
+    )
+    build_trial(con, loaded(tmp_path, "cohort", changes | day_zero))
+    assert rows_of(con, query) == by_era
 
 
 def test_periods_that_hold_time_zero_are_taken_together(con):
