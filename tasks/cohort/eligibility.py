@@ -37,7 +37,7 @@ def judge_rules(con: duckdb.DuckDBPyConnection, design: Design) -> None:
     """Build cohort.failed_rule: which entry fails which rule of eligibility."""
     _start(con, "rule_met (rule_id varchar, index_id bigint)")
     for rule in design.eligibility:
-        met = f"eligible_{rule.id}"
+        met = f"judged_rule_{rule.id}"
         judge(con, INDEX, rule.condition, met)
         _collect(con, "rule_met", rule.id, met)
     params = {
@@ -51,7 +51,7 @@ def judge_populations(con: duckdb.DuckDBPyConnection, design: Design) -> None:
     """Build cohort.population: who of the people of the study belongs to which population."""
     _start(con, "population_met (population_id varchar, index_id bigint)")
     for population in design.populations:
-        met = f"population_{population.id}"
+        met = f"judged_population_{population.id}"
         judge(con, INDEX, population.require, met)
         _collect(con, "population_met", population.id, met)
     build_table(con, "cohort.population")
@@ -61,7 +61,7 @@ def find_censoring(con: duckdb.DuckDBPyConnection, design: Design) -> None:
     """Build cohort.censor_event: the days after time zero on which an event ends follow-up."""
     _start(con, "censor_event (person_id bigint, event_date date)")
     for number, events in enumerate(design.censor_events):
-        index, met = f"censor_index_{number}", f"censor_day_{number}"
+        index, met = f"judged_days_{number}", f"judged_censoring_{number}"
         con.execute(_days_of(events.domain, index))
         on_that_day = Window(from_days=0, to_days=0)
         judge(
