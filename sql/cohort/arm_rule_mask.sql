@@ -2,8 +2,7 @@
 -- Grain:   one row per person and arm entered: which steps of the attrition were passed.
 -- Reads:   cohort.candidate
 -- Params:  $steps (ids of the steps from the entry on, in order)
--- Notes:   bit i of `mask` (from 0) is set where step i was passed; the entry itself is bit 0. Kept
---          apart from cohort.rule_mask, for an arm that is a cohort has the id of that cohort.
+-- Notes:   bit i of `mask` (from 0) is set where step i was passed; the entry itself is bit 0.
 with
 
 steps as (

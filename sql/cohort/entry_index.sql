@@ -2,7 +2,8 @@
 -- Grain:   one row per person and arm entered, numbered: the index that conditions are judged on.
 -- Reads:   cohort.entry, clean.observation_period
 -- Notes:   `observed_from` and `observed_to` are the period of observation around time zero (all
---          periods that hold it, taken together), empty where there is none.
+--          periods that hold it, taken together), empty where there is none. An entry is of no
+--          visit.
 with
 
 observed as (
@@ -33,6 +34,7 @@ numbered as (
         entry.arm,
         entry.entry_start_date as start_date,
         entry.entry_end_date as end_date,
+        null::bigint as visit_occurrence_id,
         observed.observed_from,
         observed.observed_to,
 

@@ -1,13 +1,15 @@
 -- cohort.raw_count
 -- Grain:   one row per arm: the spans of its cohort, and the persons that have one.
 -- Reads:   cohort.cohort
--- Params:  $target, $comparator (cohort ids)
+-- Params:  $target, $comparator (arm ids), $target_cohort, $comparator_cohort (cohort ids)
 -- Notes:   how persons came into the cohort stands in cohort.cohort_attrition.
 with
 
 arms as (
 
-    select unnest([$target, $comparator]) as arm,
+    select
+        unnest([$target, $comparator]) as arm,
+        unnest([$target_cohort, $comparator_cohort]) as cohort_id,
 
 ),
 
@@ -22,7 +24,7 @@ counted as (
     from arms
 
     left join cohort.cohort
-        on arms.arm = cohort.cohort_id
+        on arms.cohort_id = cohort.cohort_id
 
     group by arms.arm
 

@@ -9,7 +9,8 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from tasks.analysis.attrition import attrition_rows, attrition_table
-from tasks.analysis.balance import balance_table, max_smd
+from tasks.analysis.balance import BALANCE_SCHEMA, balance_table, max_smd
+from tasks.analysis.cohorts import cohort_attrition, cohort_attrition_rows, cohort_rows
 from tasks.analysis.estimates import estimate, stratum
 from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_members, load_people
@@ -56,21 +57,42 @@ def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         EstimationError: An arm is empty.
     """
     with threadpool_limits(limits=1):
-        people = load_people(con, spec)
-        _check_arms(people, spec)
-        whole = _group(people, None, spec.adjustments)
-        groups = {None: whole, **_restricted(con, spec, people)}
-        attrition = attrition_table(con, spec)
-        balance = balance_table(people, whole.populations)
-        rows = attrition_rows(attrition, spec) + site_rows(con, spec)
-        for group in groups.values():
-            rows += _describe(spec, group) + _diagnose(spec, group)
-        for analysis in spec.analyses:
-            group = groups[analysis.population]
-            name = "crude" if analysis.adjustment == "none" else analysis.adjustment
-            rows += estimate(spec, analysis, group.populations.get(name), group.why)
-        model = whole.model
-        gates = judge_gates(spec.gates, people, balance, model)
+        parts = []
+        if spec.cohorts:
+            attrition = cohort_attrition(con, spec)
+            rows = cohort_rows(con, spec) + cohort_attrition_rows(attrition)
+            parts.append(Evidence(rows, attrition, pl.DataFrame(schema=BALANCE_SCHEMA), []))
+        if spec.has_trial:
+            parts.append(_compare(con, spec))
+    return joined(parts)
+
+
+def joined(parts: list[Evidence]) -> Evidence:
+    """Return the evidence of several parts of a study as one."""
+    return Evidence(
+        [row for part in parts for row in part.rows],
+        pl.concat([part.attrition for part in parts]),
+        pl.concat([part.balance for part in parts]),
+        [gate for part in parts for gate in part.gates],
+    )
+
+
+def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
+    """Compare the two arms of a study."""
+    people = load_people(con, spec)
+    _check_arms(people, spec)
+    whole = _group(people, None, spec.adjustments)
+    groups = {None: whole, **_restricted(con, spec, people)}
+    attrition = attrition_table(con, spec)
+    balance = balance_table(people, whole.populations)
+    rows = attrition_rows(attrition, spec) + site_rows(con, spec)
+    for group in groups.values():
+        rows += _describe(spec, group) + _diagnose(spec, group)
+    for analysis in spec.analyses:
+        group = groups[analysis.population]
+        name = "crude" if analysis.adjustment == "none" else analysis.adjustment
+        rows += estimate(spec, analysis, group.populations.get(name), group.why)
+    gates = judge_gates(spec.gates, people, balance, whole.model)
     return Evidence(rows, attrition, balance, gates)
 
 

@@ -12,11 +12,12 @@ ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "step_id": TEXT,
     "label_en": TEXT,
     "label_ko": TEXT,
-    "records": WHOLE,
     "remaining": WHOLE,
     "excluded": WHOLE,
     "status": TEXT,
+    "records": WHOLE,
 }
+
 _DEVICE_LABELS = {
     "records": ("Procedures of the study's sites", "연구 대상 기관의 시술 기록"),
     "with_code": ("Images of the code list, at any time", "코드 목록의 영상검사(전 기간)"),
@@ -41,8 +42,8 @@ def attrition_table(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> pl.DataF
         "from cohort.attrition order by arm_order, step"
     ).fetchall()
     rows = [
-        (arm, step, step_id, *labels[step_id], *counts, "ok")
-        for arm, step, step_id, *counts in found
+        (arm, step, step_id, *labels[step_id], remaining, excluded, "ok", records)
+        for arm, step, step_id, records, remaining, excluded in found
     ]
     return pl.DataFrame(rows, schema=ATTRITION_SCHEMA, orient="row")
 

@@ -5,21 +5,26 @@ from dataclasses import dataclass
 
 import duckdb
 
+from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
+from tasks.cohort.delivered import count_delivered
 from tasks.cohort.eligibility import (
     find_censoring,
     judge_populations,
     judge_rules,
     tables_of_design,
 )
-from tasks.cohort.workspace import open_clean, open_raw
+from tasks.cohort.workspace import open_workspace
+from tasks.core.duck import single
 from tasks.core.spec import (
     NOT_SHOWN,
     SHOWN,
+    CohortArm,
     CohortDesign,
     CohortOutcome,
     ConditionCovariates,
     Design,
     DeviceShownDesign,
+    LakeSource,
     NamedConditionCovariates,
     NewUserDesign,
     StudySpec,
@@ -81,8 +86,15 @@ _READ_BY_ALL = ("person", "observation_period", "condition_occurrence", "death")
 
 def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     """Build every cohort table of a study in an opened workspace; return the number of people."""
-    assert spec.lake is not None  # noqa: S101 - a comparison has cohorts of the lake
-    open_raw(con, spec.lake, tables_read(spec))
+    if spec.lake is None:
+        return 0
+    open_study(con, spec, spec.lake)
+    if spec.cohorts:
+        build_cohorts(con, spec)
+        count_delivered(con, spec, spec.lake)
+    if not spec.has_trial:
+        found = single(con, "select count(distinct person_id) from cohort.cohort")
+        return int(str(found))
     people = build_subjects(con, spec)
     for covariate in spec.covariates:
         match covariate:
@@ -93,25 +105,31 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     return people
 
 
+def open_study(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSource) -> None:
+    """Show what a study reads of the attached lake, and resolve its code lists."""
+    open_workspace(con, source, tables_read(spec))
+    resolve_code_lists(con, spec)
+
+
+def resolve_code_lists(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
+    """Make the tables of the concepts and codes that each list of a study stands for."""
+    build_table(con, "cohort.code_list", _code_lists(spec))
+
+
 def tables_read(spec: StudySpec) -> tuple[str, ...]:
     """Return the tables of the lake that a study reads."""
-    design = spec.trial.design
-    asked = tables_of_design(design) - set(_READ_BY_ALL)
-    return (*_READ_BY_ALL, *ENTERING[design.type].read, *sorted(asked))
+    read = tables_of_cohorts(spec)
+    if spec.has_trial:
+        design = spec.trial.design
+        read |= {*_READ_BY_ALL, *ENTERING[design.type].read, *tables_of_design(design)}
+    return tuple(sorted(read))
 
 
 def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
-    """Build everything up to cohort.subject from schema `raw`; return the number of people.
+    """Build everything up to cohort.subject from schema `clean`; return the number of people.
 
     Where an arm or the outcome is a cohort, cohort.cohort has been made before.
     """
-    open_clean(con, tables_read(spec))
-    build_table(con, "cohort.code_list", cohort_params(spec))
-    return build_trial(con, spec)
-
-
-def build_trial(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
-    """Build cohort.subject and what it rests on from `clean`; return the number of people."""
     design, params = spec.trial.design, cohort_params(spec)
     entering = ENTERING[design.type]
     if entering.first is not None:
@@ -120,26 +138,31 @@ def build_trial(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     build_table(con, "cohort.entry", params, variant=design.type)
     by = "cohort" if isinstance(spec.trial.outcome, CohortOutcome) else "conditions"
     build_table(con, "cohort.outcome_event", params, variant=by)
-    for table in ("common_period", "entry_index"):
+    for table in ("born", "observed", "common_period", "entry_index"):
         build_table(con, f"cohort.{table}", params)
-    judge_rules(con, design)
-    find_censoring(con, design)
+    judge_rules(con, spec)
+    find_censoring(con, spec)
     for table in ("candidate", "attrition", "arm_rule_mask"):
         build_table(con, f"cohort.{table}", params)
     people = build_table(con, "cohort.subject", params)
-    judge_populations(con, design)
+    judge_populations(con, spec)
     return people
+
+
+def _code_lists(spec: StudySpec) -> Mapping[str, object]:
+    named = [(item, concept) for item in spec.code_lists for concept in item.concepts]
+    return {
+        "code_list_ids": [item.id for item, _ in named],
+        "concept_ids": [concept for _, concept in named],
+        "include_descendants": [item.include_descendants for item, _ in named],
+    }
 
 
 def cohort_params(spec: StudySpec) -> Mapping[str, object]:
     """Return every parameter that the cohort queries take, by its name in SQL."""
     design = spec.trial.design
-    named = [(item, concept) for item in spec.code_lists for concept in item.concepts]
     entering = ENTERING[design.type]
     return {
-        "code_list_ids": [item.id for item, _ in named],
-        "concept_ids": [concept for _, concept in named],
-        "include_descendants": [item.include_descendants for item, _ in named],
         "target": spec.trial.target.id,
         "comparator": spec.trial.comparator.id,
         "outcome": spec.trial.outcome.id,
@@ -159,9 +182,11 @@ def cohort_params(spec: StudySpec) -> Mapping[str, object]:
 
 def _entry_params(spec: StudySpec, design: Design) -> Mapping[str, object]:
     if isinstance(design, NewUserDesign | CohortDesign):
+        arms = {"target": spec.target, "comparator": spec.comparator}
         return {
             "common_period": design.common_period,
             "keep_first": design.in_both_arms == "keep_first",
+            **{f"{k}_cohort": a.cohort for k, a in arms.items() if isinstance(a, CohortArm)},
         }
     device = spec.device
     return {

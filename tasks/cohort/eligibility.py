@@ -10,7 +10,7 @@ import duckdb
 
 from tasks.cohort.language.conditions import judge
 from tasks.core.domains import domains
-from tasks.core.spec import Design
+from tasks.core.spec import Design, StudySpec
 from tasks.core.spec.cohorts import Counted, Events, Window, events_of, with_nested
 from tasks.core.sql import build_table
 
@@ -33,12 +33,13 @@ def _events(design: Design) -> Iterator[Events]:
         yield from with_nested(censoring)
 
 
-def judge_rules(con: duckdb.DuckDBPyConnection, design: Design) -> None:
+def judge_rules(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
     """Build cohort.failed_rule: which entry fails which rule of eligibility."""
     _start(con, "rule_met (rule_id varchar, index_id bigint)")
+    design = spec.trial.design
     for rule in design.eligibility:
         met = f"judged_rule_{rule.id}"
-        judge(con, INDEX, rule.condition, met)
+        judge(con, INDEX, rule.condition, met, spec.with_codes)
         _collect(con, "rule_met", rule.id, met)
     params = {
         "rule_ids": [rule.id for rule in design.eligibility],
@@ -47,20 +48,20 @@ def judge_rules(con: duckdb.DuckDBPyConnection, design: Design) -> None:
     build_table(con, "cohort.failed_rule", params)
 
 
-def judge_populations(con: duckdb.DuckDBPyConnection, design: Design) -> None:
+def judge_populations(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
     """Build cohort.population: who of the people of the study belongs to which population."""
     _start(con, "population_met (population_id varchar, index_id bigint)")
-    for population in design.populations:
+    for population in spec.trial.design.populations:
         met = f"judged_population_{population.id}"
-        judge(con, INDEX, population.require, met)
+        judge(con, INDEX, population.require, met, spec.with_codes)
         _collect(con, "population_met", population.id, met)
     build_table(con, "cohort.population")
 
 
-def find_censoring(con: duckdb.DuckDBPyConnection, design: Design) -> None:
+def find_censoring(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
     """Build cohort.censor_event: the days after time zero on which an event ends follow-up."""
     _start(con, "censor_event (person_id bigint, event_date date)")
-    for number, events in enumerate(design.censor_events):
+    for number, events in enumerate(spec.trial.design.censor_events):
         index, met = f"judged_days_{number}", f"judged_censoring_{number}"
         con.execute(_days_of(events.domain, index))
         on_that_day = Window(from_days=0, to_days=0)
@@ -69,6 +70,7 @@ def find_censoring(con: duckdb.DuckDBPyConnection, design: Design) -> None:
             f"cohort.{index}",
             Counted(events=events, at_least=1, within=(on_that_day,), observed_only=False),
             met,
+            spec.with_codes,
         )
         con.execute(
             "insert into cohort.censor_event select judged.person_id, days.start_date "  # noqa: S608
@@ -82,9 +84,10 @@ def _days_of(domain: str, index: str) -> str:
     return (
         f"create or replace table cohort.{index} as "  # noqa: S608 - names of our own tables
         "select row_number() over (order by person_id, start_date) as index_id, person_id, "
-        "start_date, start_date as end_date, null::date as observed_from, "
-        "null::date as observed_to from (select distinct events.person_id, "
-        f"events.{start}::date as start_date from clean.{domain} as events "
+        "start_date, start_date as end_date, null::bigint as visit_occurrence_id, "
+        "null::date as observed_from, null::date as observed_to "
+        f"from (select distinct events.person_id, events.{start}::date as start_date "
+        f"from clean.{domain} as events "
         f"inner join {INDEX} as entered on events.person_id = entered.person_id "
         f"and events.{start}::date > entered.start_date)"
     )

@@ -87,7 +87,7 @@ def release(
     kept = [_hide_stratum(_hide_small(row, hidden, k), closed) for row in rows]
     kept = _thin_at_risk(_thin_curves(kept, k), k)
     shown_attrition = _thin_attrition(attrition, k)
-    kept = _hide_sites(_follow_attrition(kept, shown_attrition), k)
+    kept = _hide_cohorts(_hide_sites(_follow_attrition(kept, shown_attrition), k), k)
     shown_balance = _hide_balance(balance, everybody, hidden, k)
     kept = [_over_what_is_shown(row, shown_balance) for row in kept]
     messages = _messages(rows, kept, k)
@@ -268,6 +268,16 @@ def _hide_sites(rows: list[Row], k: int) -> list[Row]:
     return [row if row["site_id"] == "pooled" else withheld(row) for row in rows]
 
 
+def _hide_cohorts(rows: list[Row], k: int) -> list[Row]:
+    """Show sizes of cohorts only where they lie 0 or k and more apart: one may hold another."""
+    sizes = sorted({_whole(row["n"]) for row in rows if row["analysis_id"] == "cohorts"})
+    shown = {sizes[::-1][place] for place in _spaced_up(sizes[::-1], k)}
+    return [
+        withheld(row) if row["analysis_id"] == "cohorts" and _whole(row["n"]) not in shown else row
+        for row in rows
+    ]
+
+
 def _tells_of_few(row: Row, k: int) -> bool:
     n, events = _whole(row["n"]), _whole(row["n_events"])
     is_hidden = row["status"] == "suppressed"
@@ -332,23 +342,28 @@ def _spaced_down(values: set[int], start: object, k: int) -> set[int]:
 
 def _thin_attrition(attrition: pl.DataFrame, k: int) -> pl.DataFrame:
     """Show, from the last step back, only counts that lie 0 or at least k above the next shown."""
-    arms = [
-        attrition.filter(pl.col("arm") == arm).to_dicts()
-        for arm in attrition["arm"].unique(maintain_order=True)
-    ]
-    counts = [[_whole(step["remaining"]) for step in steps] for steps in arms]
+    flows: dict[tuple[object, ...], list[list[Row]]] = defaultdict(list)
+    for arm in attrition["arm"].unique(maintain_order=True):
+        steps = attrition.filter(pl.col("arm") == arm).to_dicts()
+        flows[tuple(step["step_id"] for step in steps)].append(steps)
+    rows = [step for arms in flows.values() for step in _thin_flow(arms, k)]
+    return pl.DataFrame(rows, schema=attrition.schema)
+
+
+def _thin_flow(arms: list[list[Row]], k: int) -> list[Row]:
+    """Thin the steps of arms that pass the same ones; a step that counts no persons stays."""
+    counted = [[step for step in steps if step["remaining"] is not None] for steps in arms]
+    counts = [[_whole(step["remaining"]) for step in steps] for steps in counted]
     shown = [_spaced_up(of_arm, k) for of_arm in counts]
-    for place in _told_by_sums(arms, shown, k):
+    for place in _told_by_sums(counted, shown, k):
         for places in shown:
             places.discard(place)
-    rows = [
-        step
-        for steps, of_arm, places in zip(arms, counts, shown, strict=True)
-        for step in _spaced_records(
-            [_step(steps, of_arm, places, place) for place in range(len(steps))], k
-        )
-    ]
-    return pl.DataFrame(rows, schema=attrition.schema)
+    rows: list[Row] = []
+    for everything, steps, of_arm, places in zip(arms, counted, counts, shown, strict=True):
+        rows += [step for step in everything if step["remaining"] is None]
+        thinned = [_step(steps, of_arm, places, place) for place in range(len(steps))]
+        rows += _spaced_records(thinned, k)
+    return rows
 
 
 def _told_by_sums(arms: list[list[Row]], shown: list[set[int]], k: int) -> Iterator[int]:
@@ -387,8 +402,11 @@ def _spaced_records(steps: list[Row], k: int) -> list[Row]:
 
 
 def _spaced_up(counts: list[int], k: int) -> set[int]:
-    """Places, from the last to the first, whose count lies 0 or at least k above the one kept."""
-    shown, last = set(), counts[-1]
+    """Places, from the last to the first, whose count lies 0 or at least k above the one kept.
+
+    The last is held against nobody at all: few at the end are withheld too.
+    """
+    shown, last = set(), 0
     for place in range(len(counts) - 1, -1, -1):
         if not is_small(counts[place] - last, k):
             shown.add(place)

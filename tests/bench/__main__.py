@@ -11,7 +11,6 @@ import json
 import resource
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,7 @@ import pandas as pd
 from lifelines import CoxPHFitter, KaplanMeierFitter
 
 from flows.orders.delivery import deliver
-from tasks.cohort.build import build_subjects, tables_read
-from tasks.cohort.workspace import open_raw
+from tasks.cohort.build import build_subjects, open_study
 from tasks.core.duck import duck, quoted
 from tasks.core.lake import newest_snapshot, open_lake
 from tasks.core.omop import omop_tables
@@ -30,6 +28,8 @@ from tasks.core.spec import load_study
 from tasks.simulate.consortium import simulate_consortium
 from tasks.stats.cox import cox
 from tasks.stats.survival import kaplan_meier
+from tests.bench.cohorts import bench_cohorts
+from tests.bench.timing import timed
 
 STUDY = "gibleed_celecoxib_diclofenac"
 # Rows a person; values are arithmetic in the row number, so the same persons give the same bytes.
@@ -102,6 +102,7 @@ def main():
             *bench_ingest(folder, arguments.persons),
             *bench_estimators(100_000),
             *bench_simulation(folder, arguments.simulated),
+            *bench_cohorts(folder, arguments.simulated),
         ]
     finally:
         shutil.rmtree(folder)
@@ -129,7 +130,7 @@ def bench_ingest(folder, persons):
     everywhere = spec.sources[0].model_copy(update={"sites": ()})
     spec = spec.model_copy(update={"sources": (everywhere,)})
     with open_lake(home, site, snapshot=snapshot, workspace=folder / "w.duckdb") as con:
-        open_raw(con, everywhere, tables_read(spec))
+        open_study(con, spec, everywhere)
         ours = timed(lambda: build_subjects(con, spec))
         got = con.execute("select count(*), sum(follow_up_days) from cohort.subject").fetchall()[0]
     assert got == expected, (got, expected)
@@ -206,12 +207,6 @@ def plain_load(delivery, file):
             con.execute(
                 f"create table {table} as from read_csv({quoted(source)}, columns = {{{types}}}, header = true)"
             )
-
-
-def timed(work):
-    started = time.perf_counter()
-    done = work()
-    return time.perf_counter() - started, done
 
 
 def peak_mib():

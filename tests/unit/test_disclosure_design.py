@@ -126,7 +126,7 @@ def test_the_largest_difference_within_a_population_is_withheld():
 def attrition(*arms):
     """Steps of each arm as (records, remaining, excluded)."""
     rows = [
-        (arm, place, f"s{place}", "", "", *step, "ok")
+        (arm, place, f"s{place}", "", "", *step[1:], "ok", step[0])
         for arm, steps in zip(ARMS, arms, strict=False)
         for place, step in enumerate(steps)
     ]

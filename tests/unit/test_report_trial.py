@@ -5,10 +5,11 @@ import re
 import polars as pl
 import pytest
 
+from tasks.core.results import result_row, results_frame
 from tasks.report.content import build_content
 from tasks.report.html import html_page
 from tests.design_world import DRUG, TEXT, loaded, population, rule, within
-from tests.unit.test_report_world import attrition, balance, results
+from tests.unit.test_report_world import IDENTITY, attrition, balance, results
 from tests.unit.test_report_world import world as drug_world
 
 PAST = {"from_days": -365, "to_days": -1}
@@ -30,7 +31,14 @@ def page(tmp_path):
     """Pages of a study of cohorts that has no results yet, by language."""
     (tmp_path / "bleed.sql").write_text("select 1", encoding="utf-8")
     spec = loaded(tmp_path, "cohort", CHANGES)
-    empty = {"results": results().clear(), "attrition": attrition().clear(),
+    sizes = [
+        result_row(
+            "cohorts", "descriptive", "count", population=cohort, unit=unit, estimate=9.0, n=9
+        )
+        for cohort in ("new", "old", "bleed")
+        for unit in ("persons", "spans")
+    ]
+    empty = {"results": results_frame(sizes, IDENTITY), "attrition": attrition().clear(),
              "balance": balance().clear(), "gates": []}  # fmt: skip
     inputs = drug_world(spec=spec, **empty)
     return lambda language: re.sub(r"<[^>]+>", "", html_page(build_content(inputs, language)))

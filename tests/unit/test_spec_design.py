@@ -93,6 +93,7 @@ REFUSED = [
     ("cohort", {"target.cohort": "old"}, "E_SPEC_PARSE", "a cohort each of their own"),
     ("cohort", {"target": {"name": TEXT, "code_list": "celecoxib"}}, "E_SPEC_PARSE",
      "target needs cohort"),
+    ("cohort", {"cohorts.2": native("arm_new", "celecoxib")}, DESIGN, "has the name of an arm"),
     ("cohort", {"cohorts.0.entry.observation.post_days": 30}, IMMORTAL,
      "entry demands 30 days of later observation; as target it makes its persons immortal"),
     ("cohort", {"cohorts.1.rules": rule(within({"from_days": 0, "to_days": 30}))}, IMMORTAL,
@@ -204,7 +205,10 @@ def test_doubts_are_shown_and_refuse_nothing(capsys, tmp_path):
 
     from flows.cli import app
 
-    ran = CliRunner().invoke(app, ["study", "check", write(tmp_path, "drug", {}), "--json"])
+    file = write(tmp_path, "drug", {})
+    ran = CliRunner().invoke(app, ["study", "check", file, "--json"])
     assert ran.exit_code == 0
     assert '"code": "W_REVERSE_CAUSATION"' in ran.stdout
+    ran = CliRunner().invoke(app, ["study", "check", file])
+    assert ran.exit_code == 0
     assert "W_REVERSE_CAUSATION mine.yaml:" in capsys.readouterr().err + ran.stderr

@@ -1,1 +1,1 @@
-"""The cohort language as SQL."""
+"""From the cohort language to SQL that a person can read: one statement a step, one step a rule."""

@@ -40,7 +40,7 @@ from tasks.core.spec.estimands import (
     Strategies,
     StudyPopulation,
 )
-from tasks.core.spec.load import load_study, study_file, study_ids, study_schema
+from tasks.core.spec.load import check_study, load_study, study_file, study_ids, study_schema
 from tasks.core.spec.sources import LakeSource
 from tasks.core.spec.study import Report, Study
 from tasks.core.spec.whole import StudySpec
@@ -82,6 +82,7 @@ __all__ = [
     "StudySpec",
     "Text",
     "ZeroAnchor",
+    "check_study",
     "load_study",
     "study_file",
     "study_ids",

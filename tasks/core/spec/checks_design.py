@@ -112,6 +112,15 @@ def _cohorts_are_known(spec: StudySpec) -> Iterator[Fault]:
             yield Fault((role, "cohort"), what, fix)
 
 
+def _cohorts_are_no_arms(spec: StudySpec) -> Iterator[Fault]:
+    """Both stand in the attrition under their names."""
+    arms = {arm.id for arm in (spec.target, spec.comparator) if arm is not None}
+    for number, cohort in enumerate(spec.cohorts):
+        if cohort.id in arms:
+            what = f"cohort {cohort.id} has the name of an arm"
+            yield Fault(("cohorts", number, "id"), what, "rename the cohort.", CODE)
+
+
 def _arms(spec: StudySpec) -> Iterator[tuple[str, int, Cohort]]:
     """Yield the cohorts that are arms: role, place among the cohorts, cohort."""
     for role in ("target", "comparator"):
@@ -307,6 +316,7 @@ DESIGN_CHECKS: tuple[Check, ...] = (
     Check(("design", "covariates"), _nothing_looks_after_time_zero),
     Check(("design",), _rules_have_names_of_their_own),
     Check((*_ROLES[1:], "cohorts"), _cohorts_are_known),
+    Check(("target", "comparator", "cohorts"), _cohorts_are_no_arms),
     Check(("target", "comparator", "cohorts"), _arms_demand_no_future),
     Check((*_ROLES, "cohorts", "code_lists"), _outcome_is_no_entry),
     Check(("design",), _nothing_of_the_device_selects),

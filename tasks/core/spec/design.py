@@ -65,8 +65,8 @@ class CohortArm(Frozen):
 
     @property
     def id(self) -> str:
-        """Name of the arm in every table: its cohort."""
-        return self.cohort
+        """Name of the arm in every table; the cohort itself keeps its own."""
+        return f"arm_{self.cohort}"
 
 
 _ARMS = {"shown": "device_arm", "cohort": "cohort_arm"}

@@ -1,13 +1,15 @@
 """Arms that are cohorts, rules at time zero, censoring events and populations, in drawn worlds."""
 
+from datetime import date
+
 import numpy as np
 import polars as pl
 import pytest
 
-from tasks.cohort.build import build_trial
+from tasks.cohort.build import build_subjects
 from tasks.core.sql import build_table
 from tests.design_world import TEXT, loaded, population, rule, within
-from tests.sql.cohort.world import CONDITIONS, DEATHS, PEOPLE, PERIODS
+from tests.sql.cohort.world import CONDITIONS, DEATHS, PERIODS
 from tests.tables import given, rows_of
 
 EXPOSURES = (
@@ -15,6 +17,16 @@ EXPOSURES = (
     "| drug_exposure_end_date:date\n"
 )
 VISITS = "person_id:int | visit_start_date:date | visit_end_date:date | visit_concept_id:int\n"
+# Columns that the language reads and no world here draws
+LEFT_OUT = {
+    "condition_occurrence": ("condition_end_date date", "visit_occurrence_id bigint"),
+    "drug_exposure": ("visit_occurrence_id bigint",),
+    "visit_occurrence": ("visit_occurrence_id bigint",),
+}
+PEOPLE = (
+    "person_id:int | site_id:text | gender_concept_id:int | year_of_birth:int "
+    "| month_of_birth:int | day_of_birth:int | birth_datetime:timestamp\n"
+)
 SPANS = "cohort_id:text | person_id:int | start_date:date | end_date:date\n"
 ZERO = "2020-07-01 | 2020-07-10"
 PLAIN = {
@@ -35,17 +47,20 @@ def build(con, tmp_path, spans, changes, conditions="", deaths="", exposures="",
     given(con, "clean.death", DEATHS + deaths)
     given(con, "clean.drug_exposure", EXPOSURES + exposures)
     given(con, "clean.visit_occurrence", VISITS + visits)
+    for table, missing in LEFT_OUT.items():
+        for column in missing:
+            con.execute(f"alter table clean.{table} add column {column}")
     given(con, "clean.concept_ancestor", "ancestor_concept_id:int | descendant_concept_id:int")
-    given(con, "clean.person", PEOPLE + "\n".join(f"{i}|A|8507|{1940 + i}" for i in ids))
+    given(con, "clean.person", PEOPLE + "\n".join(f"{i}|A|8507|{1940 + i}|1|1|" for i in ids))
     drawn = "\n".join(f"{i} | 2000-01-01 | 2030-01-01" for i in ids)
     given(con, "clean.observation_period", PERIODS + drawn)
     lists = [(item.id, concept) for item in spec.code_lists for concept in item.concepts]
     text = "\n".join(f"{name} | {concept}" for name, concept in lists)
     given(con, "cohort.code_list", "code_list_id:text | concept_id:int\n" + text)
-    return build_trial(con, spec)
+    return build_subjects(con, spec)
 
 
-def steps(con, arm="new"):
+def steps(con, arm="arm_new"):
     query = f"select step_id, records, remaining from cohort.attrition where arm = '{arm}'"
     return rows_of(con, f"{query} order by step")
 
@@ -63,7 +78,7 @@ old | 3 | 2020-07-01 | 2020-07-01
 new | 3 | 2021-07-01 | 2021-07-02
 other | 4 | {ZERO}"""
     build(con, tmp_path, spans, {})
-    assert rows_of(con, FOLLOWED) == [(1, "new", 35, 0), (2, "old", 40, 0)]
+    assert rows_of(con, FOLLOWED) == [(1, "arm_new", 35, 0), (2, "arm_old", 40, 0)]
     assert steps(con) == [
         ("in_cohort", 4, 2),
         ("first_span", None, 2),
@@ -83,7 +98,7 @@ def test_a_cohort_that_nobody_is_in_has_an_attrition_of_zeros(con, tmp_path):
 
 @pytest.mark.parametrize(
     ("day", "expected"),
-    [("2020-07-05", (1, "new", 5, 1)), ("2020-08-20", (1, "new", 40, 0))],
+    [("2020-07-05", (1, "arm_new", 5, 1)), ("2020-08-20", (1, "arm_new", 40, 0))],
 )
 def test_the_outcome_may_be_the_first_span_of_a_cohort(con, tmp_path, day, expected):
     outcome = {
@@ -139,7 +154,10 @@ def test_the_bitmask_holds_every_step_that_was_passed(con, tmp_path):
     # steps from the entry on, bit 0 first: entry, in_observation, in_one_arm, in_common_period,
     # has_prior_observation, no_old_bleed (32), takes_it (64), has_no_prior_outcome, time at risk
     everything = 2**9 - 1
-    assert found == [(1, "new", str(everything - 64)), (2, "new", str(everything - 32 - 64))]
+    assert found == [
+        (1, "arm_new", str(everything - 64)),
+        (2, "arm_new", str(everything - 32 - 64)),
+    ]
 
 
 CENSORED = {"design.censor_events": [{"domain": "drug_exposure", "code_list": "celecoxib"}]}
@@ -148,11 +166,11 @@ CENSORED = {"design.censor_events": [{"domain": "drug_exposure", "code_list": "c
 @pytest.mark.parametrize(
     ("day", "expected"),
     [
-        ("2020-06-30", [(1, "new", 40, 0)]),
-        ("2020-07-01", [(1, "new", 40, 0)]),
-        ("2020-07-02", [(1, "new", 2, 0)]),
-        ("2020-08-09", [(1, "new", 40, 0)]),
-        ("2020-08-10", [(1, "new", 40, 0)]),
+        ("2020-06-30", [(1, "arm_new", 40, 0)]),
+        ("2020-07-01", [(1, "arm_new", 40, 0)]),
+        ("2020-07-02", [(1, "arm_new", 2, 0)]),
+        ("2020-08-09", [(1, "arm_new", 40, 0)]),
+        ("2020-08-10", [(1, "arm_new", 40, 0)]),
     ],
 )
 def test_the_first_censoring_event_after_time_zero_ends_follow_up(con, tmp_path, day, expected):
@@ -164,11 +182,11 @@ def test_the_first_censoring_event_after_time_zero_ends_follow_up(con, tmp_path,
 @pytest.mark.parametrize(
     ("outcome", "death", "expected"),
     [
-        ("2020-07-05", "", (1, "new", 5, 1)),
-        ("2020-07-06", "", (1, "new", 5, 0)),
-        ("", "2020-07-05", (1, "new", 5, 2)),
-        ("", "2020-07-06", (1, "new", 5, 0)),
-        ("2020-07-05", "2020-07-05", (1, "new", 5, 1)),
+        ("2020-07-05", "", (1, "arm_new", 5, 1)),
+        ("2020-07-06", "", (1, "arm_new", 5, 0)),
+        ("", "2020-07-05", (1, "arm_new", 5, 2)),
+        ("", "2020-07-06", (1, "arm_new", 5, 0)),
+        ("2020-07-05", "2020-07-05", (1, "arm_new", 5, 1)),
     ],
     ids=["outcome that day", "outcome after", "death that day", "death after", "both that day"],
 )
@@ -273,6 +291,9 @@ def drawn(rng, n=150):
             site_id=["A"] * n,
             gender_concept_id=[8507] * n,
             year_of_birth=[1950] * n,
+            month_of_birth=[1] * n,
+            day_of_birth=[1] * n,
+            birth_datetime=[date(1950, 1, 1)] * n,
         )
 
     return make  # fmt: skip
@@ -290,14 +311,14 @@ def test_first_eras_as_cohorts_give_the_people_of_the_new_user_design(con, tmp_p
     given(con, "cohort.code_list", f"code_list_id:text | concept_id:int\n{lists}")
     query = "select * exclude (arm) from cohort.subject order by person_id"
     day_zero = {"design.risk_start.offset_days": 0}
-    assert build_trial(con, loaded(tmp_path, "drug", changes)) > 20
+    assert build_subjects(con, loaded(tmp_path, "drug", changes)) > 20
     by_era = rows_of(con, query)
     con.execute(
         "create or replace table cohort.cohort as select "
         "case arm when 'celecoxib' then 'new' else 'old' end as cohort_id, person_id, "
         "era_start_date as start_date, era_end_date as end_date from cohort.first_era"
     )
-    build_trial(con, loaded(tmp_path, "cohort", changes | day_zero))
+    build_subjects(con, loaded(tmp_path, "cohort", changes | day_zero))
     assert rows_of(con, query) == by_era
 
 
