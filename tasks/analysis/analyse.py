@@ -1,7 +1,7 @@
 """All estimates of one study from one workspace: attrition, balance, results, gates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import numpy as np
@@ -16,6 +16,7 @@ from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_members, load_people
 from tasks.analysis.populations import Population, PropensityModel, make_populations
 from tasks.analysis.sites import site_rows
+from tasks.analysis.tables import NO_TABLES, TableEvidence
 from tasks.core.errors import EstimationError
 from tasks.core.results import result_row
 from tasks.core.spec import StudySpec
@@ -32,6 +33,12 @@ class Evidence:
     attrition: pl.DataFrame
     balance: pl.DataFrame
     gates: list[GateVerdict]
+    tables: TableEvidence = field(default=NO_TABLES)
+
+    @property
+    def all_rows(self) -> list[Row]:
+        """Rows of results of cohorts and of registry tables."""
+        return [*self.rows, *self.tables.rows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +95,7 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
     rows = attrition_rows(attrition, spec) + site_rows(con, spec)
     for group in groups.values():
         rows += _describe(spec, group) + _diagnose(spec, group)
-    for analysis in spec.analyses:
+    for analysis in spec.lake_analyses:
         group = groups[analysis.population]
         name = "crude" if analysis.adjustment == "none" else analysis.adjustment
         rows += estimate(spec, analysis, group.populations.get(name), group.why)

@@ -20,6 +20,7 @@ from tasks.report.sections import (
     other,
     people,
     question,
+    tables,
 )
 
 Make = Callable[[Context], Section]
@@ -43,6 +44,7 @@ def sections_of(spec: StudySpec) -> tuple[Make, ...]:
         *OPENING,
         *((cohorts.section,) if spec.cohorts else ()),
         *(COMPARISON if spec.has_trial else ()),
+        *((tables.rows_used, tables.estimates) if spec.tables else ()),
         *CLOSING,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
+from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.cohorts import code_lists_in
 from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
 from tasks.core.spec.design import (
@@ -137,6 +138,7 @@ CHECKS: tuple[Check, ...] = (
     Check(("analyses", "covariates"), _adjusts_with_something),
     *DESIGN_CHECKS,
     *ESTIMAND_CHECKS,
+    *TABLE_CHECKS,
 )
 
 

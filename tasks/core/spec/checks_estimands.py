@@ -8,7 +8,7 @@ from tasks.core.spec.faults import Check, Fault
 from tasks.core.spec.whole import StudySpec
 
 CODE = "E_SPEC_ESTIMAND"
-_BLOCKS = ("design", "analyses")
+_BLOCKS = ("design", "analyses", "sources")
 _ABSOLUTE = ("cumulative_incidence", "rmst")
 
 
@@ -58,7 +58,7 @@ def _each_analysis_serves_one_estimand(spec: StudySpec) -> Iterator[Fault]:
     if spec.design is None or len(spec.design.estimands) == 1:
         return
     free = ("replication",) if spec.design.estimands else ("replication", "exploratory")
-    for place, analysis in enumerate(spec.analyses):
+    for place, analysis in _of_the_lake(spec):
         if analysis.estimand is None and analysis.role not in free:
             if spec.design.estimands:
                 what, fix = "several estimands, and this analysis names none", "add estimand."
@@ -73,7 +73,7 @@ def _primary_estimates_its_measure(spec: StudySpec) -> Iterator[Fault]:
         return
     for estimand in spec.design.estimands:
         needed = METHODS_OF_MEASURES[estimand.summary_measure]
-        for place, analysis in enumerate(spec.analyses):
+        for place, analysis in _of_the_lake(spec):
             is_primary = analysis.role == "primary" and analysis in _serving(spec, estimand)
             if is_primary and analysis.method != needed:
                 said = f"does not estimate the {estimand.summary_measure} of its estimand"
@@ -100,7 +100,7 @@ def _loyal_persons_are_looked_at(spec: StudySpec) -> Iterator[Fault]:
     design = spec.design
     if design is None or design.observability.outcome.source != "hospital":
         return
-    if not any(a.population and a.role == "sensitivity" for a in spec.analyses):
+    if not any(a.population and a.role == "sensitivity" for a in spec.lake_analyses):
         what = "outcomes outside the hospital are missed, and no analysis asks what that changes"
         fix = (
             "add a population of persons loyal to the hospital (say, two visits in the year "
@@ -110,12 +110,19 @@ def _loyal_persons_are_looked_at(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(where, what, fix, "W_LOYAL", is_warning=True)
 
 
+def _of_the_lake(spec: StudySpec) -> Iterator[tuple[int, Analysis]]:
+    """Yield the analyses of cohorts of the lake with their places; others serve no estimand."""
+    for place, analysis in enumerate(spec.analyses):
+        if analysis in spec.lake_analyses:
+            yield place, analysis
+
+
 def _serving(spec: StudySpec, estimand: Estimand) -> list[Analysis]:
     """Return the analyses of an estimand; where it is the only one, those that name none too."""
     only = spec.design is not None and len(spec.design.estimands) == 1
     return [
         a
-        for a in spec.analyses
+        for a in spec.lake_analyses
         if a.estimand == estimand.id or (only and a.estimand is None and a.role != "replication")
     ]
 

@@ -15,7 +15,7 @@ from tasks.core.spec.cohorts import Cohort
 from tasks.core.spec.covariates import Covariate
 from tasks.core.spec.design import Arm, Design, Device, Outcome
 from tasks.core.spec.estimands import Estimand
-from tasks.core.spec.sources import LakeSource
+from tasks.core.spec.sources import LakeSource, Source, TableSource
 from tasks.core.spec.study import Privacy, Report, Study
 
 _ADJUSTMENTS = ("iptw_ate", "overlap", "matched")
@@ -36,7 +36,7 @@ class StudySpec(Frozen):
 
     spec_version: Literal[1]
     study: Study
-    sources: Annotated[tuple[LakeSource, ...], AS_TUPLE, Field(min_length=1, max_length=20)]
+    sources: Annotated[tuple[Source, ...], AS_TUPLE, Field(min_length=1, max_length=20)]
     device: Device | None = None
     code_lists: Annotated[tuple[CodeList, ...], AS_TUPLE] = ()
     cohorts: Annotated[tuple[Cohort, ...], AS_TUPLE, Field(max_length=500)] = ()
@@ -105,6 +105,23 @@ class StudySpec(Frozen):
         return next((s for s in self.sources if isinstance(s, LakeSource)), None)
 
     @property
+    def tables(self) -> tuple[TableSource, ...]:
+        """The sources that are registry tables, in their order."""
+        return tuple(s for s in self.sources if not isinstance(s, LakeSource))
+
+    @property
+    def lake_analyses(self) -> tuple[Analysis, ...]:
+        """The analyses of cohorts of the lake."""
+        tables = {source.id for source in self.tables}
+        return tuple(a for a in self.analyses if a.source not in tables)
+
+    @property
+    def table_analyses(self) -> tuple[tuple[Analysis, TableSource], ...]:
+        """The analyses of registry tables, each with its source."""
+        tables = {source.id: source for source in self.tables}
+        return tuple((a, tables[a.source]) for a in self.analyses if a.source in tables)
+
+    @property
     def arms(self) -> tuple[Arm, Arm]:
         """Both arms, target first."""
         return self.trial.target, self.trial.comparator
@@ -118,12 +135,14 @@ class StudySpec(Frozen):
 
     def adjustments_in(self, population: str | None) -> tuple[str, ...]:
         """Adjustments that some analysis of a population uses; None stands for everybody."""
-        used = {a.adjustment for a in self.analyses if a.population == population}
+        used = {a.adjustment for a in self.lake_analyses if a.population == population}
         return tuple(name for name in _ADJUSTMENTS if name in used)
 
     def estimand_of(self, analysis: Analysis) -> Estimand | None:
         """Return the estimand that an analysis serves, if it serves one."""
-        estimands = self.trial.design.estimands
+        if self.design is None or analysis not in self.lake_analyses:
+            return None
+        estimands = self.design.estimands
         if analysis.estimand is None and len(estimands) == 1:
             return None if analysis.role == "replication" else estimands[0]
         return next((e for e in estimands if e.id == analysis.estimand), None)
