@@ -28,6 +28,9 @@ from tasks.core.results import withheld
 
 Row = dict[str, object]
 _CURVES = ("survival", "cumulative_incidence")
+_OF_COHORT = "arm_"
+"""Before the name of a cohort: the arm whose persons are those of the cohort."""
+_FIRST_OF_ARMS = ("00_in_cohort",)
 _COUNTS_OF_GATES = ("events", "persons_per_arm")
 _HIDDEN_COUNTS = ("records", "remaining", "excluded")
 _BALANCE_OF_FILE = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
@@ -342,12 +345,21 @@ def _spaced_down(values: set[int], start: object, k: int) -> set[int]:
 
 def _thin_attrition(attrition: pl.DataFrame, k: int) -> pl.DataFrame:
     """Show, from the last step back, only counts that lie 0 or at least k above the next shown."""
+    of_arm = {
+        str(arm): attrition.filter(pl.col("arm") == arm).to_dicts()
+        for arm in attrition["arm"].unique(maintain_order=True)
+    }
     flows: dict[tuple[object, ...], list[list[Row]]] = defaultdict(list)
-    for arm in attrition["arm"].unique(maintain_order=True):
-        steps = attrition.filter(pl.col("arm") == arm).to_dicts()
-        flows[tuple(step["step_id"] for step in steps)].append(steps)
-    rows = [step for arms in flows.values() for step in _thin_flow(arms, k)]
-    return pl.DataFrame(rows, schema=attrition.schema)
+    for arm in of_arm:
+        if f"{_OF_COHORT}{arm}" not in of_arm:
+            # A cohort that is an arm is one flow with it: its last count is the arm's first.
+            steps = [*of_arm.get(arm.removeprefix(_OF_COHORT), []), *of_arm[arm]]
+            steps = steps if arm.startswith(_OF_COHORT) else of_arm[arm]
+            flows[tuple(step["step_id"] for step in steps)].append(steps)
+    thinned = [step for arms in flows.values() for step in _thin_flow(arms, k)]
+    order = {arm: place for place, arm in enumerate(of_arm)}
+    thinned.sort(key=lambda step: order[str(step["arm"])])
+    return pl.DataFrame(thinned, schema=attrition.schema)
 
 
 def _thin_flow(arms: list[list[Row]], k: int) -> list[Row]:
@@ -431,9 +443,11 @@ def _follow_attrition(rows: list[Row], attrition: pl.DataFrame) -> list[Row]:
         (row["arm"], f"{row['step']:02d}_{row['step_id']}")
         for row in attrition.filter(pl.col("status") == "suppressed").iter_rows(named=True)
     }
+    told = {str(arm).removeprefix(_OF_COHORT) for arm, term in hidden if term in _FIRST_OF_ARMS}
     return [
         withheld(row)
-        if row["analysis_id"] == "attrition" and (row["arm"], row["term"]) in hidden
+        if (row["analysis_id"] == "attrition" and (row["arm"], row["term"]) in hidden)
+        or (row["analysis_id"] == "cohorts" and row["population"] in told)
         else row
         for row in rows
     ]

@@ -171,3 +171,20 @@ def test_what_is_lost_at_the_entry_into_the_arms_is_never_told():
     steps = [(9000, 640, 0), (None, 305, None), (None, 300, 5)]
     got = thinned(steps, [(9000, 640, 0), (None, 200, None), (None, 200, 0)])
     assert got[0] == [(9000, 640, 0), (None, None, None), (None, 300, None)]
+
+
+@pytest.mark.parametrize(("last", "is_shown"), [(300, True), (297, False), (280, True)])
+def test_a_cohort_and_the_arm_that_it_is_are_one_flow(last, is_shown):
+    rows = [
+        ("all", 0, "lake", "", "", 900, 0, "ok", 9000),
+        ("all", 1, "spans", "", "", 300, 600, "ok", 300),
+        ("arm_all", 0, "in_cohort", "", "", 300, 0, "ok", 300),
+        ("arm_all", 1, "has_time_at_risk", "", "", last, 300 - last, "ok", None),
+    ]
+    table = pl.DataFrame(rows, schema=ATTRITION_SCHEMA, orient="row")
+    size = result_row("cohorts", "descriptive", "count", population="all", estimate=300.0, n=300)
+    got = release([*EVERYBODY, size], table, NO_BALANCE, [], K)
+    told = [300, 300] if is_shown else [None, None]
+    assert got.attrition["remaining"].to_list() == [900, *told, last]
+    assert got.attrition["arm"].to_list() == ["all", "all", "arm_all", "arm_all"]
+    assert got.rows[-1]["n"] == (300 if is_shown else None)
