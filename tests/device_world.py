@@ -74,7 +74,7 @@ def tables(drawn):
     return {
         "person": frame(person(row) for row in rows),
         "observation_period": frame(period(row) for row in rows),
-        "visit_occurrence": frame(visit(row) for row in rows),
+        "visit_occurrence": frame(found for row in rows for found in visits(row)),
         "procedure_occurrence": frame(image(row) for row in rows),
         "condition_occurrence": frame(found),
         "death": frame(death(row) for row in rows if on(row, "death_day") <= row["end"]),
@@ -119,13 +119,26 @@ def death(row):
     return {"person_id": row["person_id"], "death_date": on(row, "death_day"), **_type("death")}
 
 
-def visit(row):
+def visits(row):
+    """Yield the visit of the image and, for the loyal, two earlier ones."""
+    yield visit(row, row["person_id"], 0)
+    if is_loyal(row["person_id"]):
+        yield visit(row, row["person_id"] + 1_000_000, 50)
+        yield visit(row, row["person_id"] + 2_000_000, 200)
+
+
+def is_loyal(person_id):
+    return person_id % 3 != 0
+
+
+def visit(row, visit_id, days_before):
+    day = row["image_date"] - timedelta(days_before)
     return {
-        "visit_occurrence_id": row["person_id"],
+        "visit_occurrence_id": visit_id,
         "person_id": row["person_id"],
         "visit_concept_id": 9202,
-        "visit_start_date": row["image_date"],
-        "visit_end_date": row["image_date"],
+        "visit_start_date": day,
+        "visit_end_date": day,
         **_type("visit"),
     }
 

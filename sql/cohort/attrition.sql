@@ -1,27 +1,12 @@
 -- cohort.attrition
 -- Grain:   one row per arm and step: who is left after it, and whom it dropped.
--- Reads:   cohort.candidate
--- Params:  $target, $comparator (arm ids), $steps (ids of the design's steps, in order: how people
---          enter, then columns of cohort.candidate)
--- Notes:   a person is dropped at the first rule that fails, in this order.
+-- Reads:   cohort.candidate, cohort.raw_count
+-- Params:  $target, $comparator (arm ids), $raw_steps (ids of the steps before anyone enters),
+--          $steps (ids of the steps from the entry on), $is_split_by_entry (boolean: the entry
+--          sorts persons into arms, so that nobody is dropped there)
+-- Notes:   a person is dropped at the first step that it fails, in this order. `records` is empty
+--          from the entry on, where each person has one.
 with
-
-judged as (
-
-    select
-        candidate.arm,
-        case
-            when not candidate.in_observation then 'in_observation'
-            when not candidate.in_one_arm then 'in_one_arm'
-            when not candidate.in_common_period then 'in_common_period'
-            when not candidate.has_prior_observation then 'has_prior_observation'
-            when not candidate.has_no_prior_outcome then 'has_no_prior_outcome'
-            when not candidate.has_time_at_risk then 'has_time_at_risk'
-        end as lost_at,
-
-    from cohort.candidate
-
-),
 
 arms as (
 
@@ -42,50 +27,95 @@ steps as (
 numbered as (
 
     select
-        judged.arm,
+        candidate.arm,
         steps.step as lost_at,
 
-    from judged
+    from cohort.candidate
 
     left join steps
-        on judged.lost_at = steps.step_id
+        on candidate.lost_at = steps.step_id
 
 ),
 
-grid as (
+entered as (
 
     select
         arms.arm,
-        arms.arm_order,
-        steps.step,
+        steps.step + len($raw_steps::varchar[]) as step,
         steps.step_id,
+        null::bigint as records,
+        count(numbered.arm) filter (
+            where coalesce(numbered.lost_at > steps.step, true)
+        ) as remaining,
 
     from arms
 
     cross join steps
+
+    left join numbered
+        on arms.arm = numbered.arm
+
+    group by arms.arm, steps.step, steps.step_id
+
+),
+
+raw_steps as (
+
+    select
+        unnest($raw_steps::varchar[]) as step_id,
+        unnest(range(len($raw_steps::varchar[])))::integer as step,
+
+),
+
+before as (
+
+    select
+        raw_count.arm,
+        raw_steps.step,
+        raw_steps.step_id,
+        raw_count.records,
+        raw_count.persons as remaining,
+
+    from cohort.raw_count
+
+    inner join raw_steps
+        on raw_count.step_id = raw_steps.step_id
+
+),
+
+everything as (
+
+    select * from before
+    union all
+    select * from entered
 
 ),
 
 counted as (
 
     select
-        grid.arm,
-        grid.arm_order,
-        grid.step,
-        grid.step_id,
-        count(numbered.arm) filter (
-            where coalesce(numbered.lost_at > grid.step, true)
-        ) as remaining,
-        count(numbered.arm) filter (where numbered.lost_at = grid.step) as excluded,
+        everything.arm,
+        arms.arm_order,
+        everything.step,
+        everything.step_id,
+        everything.records,
+        everything.remaining,
+        case
+            when not ($is_split_by_entry and everything.step = len($raw_steps::varchar[]))
+                then coalesce(
+                    lag(everything.remaining) over (
+                        partition by everything.arm order by everything.step
+                    ) - everything.remaining,
+                    0
+                )
+        end as excluded,
 
-    from grid
+    from everything
 
-    left join numbered
-        on grid.arm = numbered.arm
+    inner join arms
+        on everything.arm = arms.arm
 
-    group by grid.arm, grid.arm_order, grid.step, grid.step_id
-
-    order by grid.arm_order, grid.step
+    order by arms.arm_order, everything.step
 
 )
 

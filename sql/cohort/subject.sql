@@ -1,11 +1,11 @@
 -- cohort.subject
 -- Grain:   one row per person of the study population.
--- Reads:   cohort.candidate, cohort.code_list, clean.condition_occurrence, clean.death,
---          clean.person
--- Params:  $target (arm id), $outcome (code list id), $competing (none | death)
+-- Reads:   cohort.candidate, cohort.outcome_event, clean.death, clean.person
+-- Params:  $target (arm id), $competing (none | death)
 -- Notes:   follow-up counts both its first and its last day, and always ends at death. `cause` is
---          0 censored, 1 outcome, 2 death where it competes; an outcome on the day of death counts
---          as the outcome.
+--          0 censored, 1 outcome, 2 death where it competes; an outcome on the day of death or
+--          of a censoring event counts as the outcome, and a death on the day of a censoring event
+--          as the death.
 with
 
 members as (
@@ -14,13 +14,7 @@ members as (
 
     from cohort.candidate
 
-    where
-        candidate.in_observation
-        and candidate.in_one_arm
-        and candidate.in_common_period
-        and candidate.has_prior_observation
-        and candidate.has_no_prior_outcome
-        and candidate.has_time_at_risk
+    where candidate.lost_at is null
 
 ),
 
@@ -28,18 +22,13 @@ first_outcome as (
 
     select
         members.person_id,
-        min(condition_occurrence.condition_start_date) as outcome_date,
+        min(outcome_event.event_date) as outcome_date,
 
     from members
 
-    inner join clean.condition_occurrence
-        on members.person_id = condition_occurrence.person_id
-        and condition_occurrence.condition_start_date
-            between members.risk_start_date and members.risk_end_date
-
-    inner join cohort.code_list
-        on condition_occurrence.condition_concept_id = code_list.concept_id
-        and code_list.code_list_id = $outcome
+    inner join cohort.outcome_event
+        on members.person_id = outcome_event.person_id
+        and outcome_event.event_date between members.risk_start_date and members.risk_end_date
 
     group by members.person_id
 

@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_limits
 from tasks.analysis.attrition import attrition_rows, attrition_table
 from tasks.analysis.balance import BALANCE_SCHEMA, balance_table, max_smd
 from tasks.analysis.cohorts import cohort_attrition, cohort_attrition_rows, cohort_rows
-from tasks.analysis.estimates import estimate
+from tasks.analysis.estimates import estimate, stratum
 from tasks.analysis.gates import GateVerdict, judge_gates
-from tasks.analysis.people import People, load_people
+from tasks.analysis.people import People, load_members, load_people
 from tasks.analysis.populations import Population, PropensityModel, make_populations
 from tasks.analysis.sites import site_rows
 from tasks.analysis.tables import NO_TABLES, TableEvidence
@@ -40,6 +40,20 @@ class Evidence:
     def all_rows(self) -> list[Row]:
         """Rows of results of cohorts and of registry tables."""
         return [*self.rows, *self.tables.rows]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Everybody (`id` None), or a population of the design, with the populations made in it.
+
+    `why` says why an adjustment is missing among `populations`.
+    """
+
+    id: str | None
+    people: People
+    populations: Mapping[str, Population]
+    model: PropensityModel | None
+    why: str
 
 
 def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
@@ -75,16 +89,18 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
     """Compare the two arms of a study."""
     people = load_people(con, spec)
     _check_arms(people, spec)
-    populations, model = make_populations(people, spec.adjustments)
+    whole = _group(people, None, spec.adjustments)
+    groups = {None: whole, **_restricted(con, spec, people)}
     attrition = attrition_table(con, spec)
-    balance = balance_table(people, populations)
-    rows = attrition_rows(attrition, spec) + _describe(spec, populations)
-    rows += site_rows(con, spec)
-    rows += _diagnose(spec, people, populations, model, balance)
+    balance = balance_table(people, whole.populations)
+    rows = attrition_rows(attrition, spec) + site_rows(con, spec)
+    for group in groups.values():
+        rows += _describe(spec, group) + _diagnose(spec, group)
     for analysis in spec.lake_analyses:
+        group = groups[analysis.population]
         name = "crude" if analysis.adjustment == "none" else analysis.adjustment
-        rows += estimate(spec, analysis, populations.get(name))
-    gates = judge_gates(spec.gates, people, balance, model)
+        rows += estimate(spec, analysis, group.populations.get(name), group.why)
+    gates = judge_gates(spec.gates, people, balance, whole.model)
     return Evidence(rows, attrition, balance, gates)
 
 
@@ -103,17 +119,43 @@ def _check_arms(people: People, spec: StudySpec) -> None:
             )
 
 
-def _common(spec: StudySpec, population: Population) -> Row:
+def _group(people: People, stratum_id: str | None, adjustments: tuple[str, ...]) -> Group:
+    """Make the populations of some people: a propensity model of their own, fitted in them."""
+    populations, model = make_populations(people, adjustments)
+    why = "the propensity model could not be fitted"
+    return Group(stratum_id, people, populations, model, why)
+
+
+def _restricted(
+    con: duckdb.DuckDBPyConnection, spec: StudySpec, people: People
+) -> dict[str | None, Group]:
+    """Return the populations of the design that analyses ask for, in the order of the design."""
+    used = {analysis.population for analysis in spec.analyses}
+    found: dict[str | None, Group] = {}
+    for population in spec.trial.design.populations:
+        if population.id in used:
+            some = people.only(load_members(con, population.id))
+            if some.is_target.any() and not some.is_target.all():
+                adjustments = spec.adjustments_in(population.id)
+                found[population.id] = _group(some, population.id, adjustments)
+            else:
+                why = f"an arm has nobody in population {population.id}"
+                found[population.id] = Group(population.id, some, {}, None, why)
+    return found
+
+
+def _common(spec: StudySpec, group: Group, population: Population) -> Row:
     return {
         "target": spec.trial.target.id,
         "comparator": spec.trial.comparator.id,
         "population": population.name,
         "estimand": population.estimand,
         "unit_of_analysis": "person",
+        **stratum(group.id),
     }
 
 
-def _describe(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
+def _describe(spec: StudySpec, group: Group) -> list[Row]:
     """People, outcomes and person-days of each arm, in each population that leaves people out."""
     names = {True: spec.trial.target.id, False: spec.trial.comparator.id}
     return [
@@ -122,7 +164,7 @@ def _describe(spec: StudySpec, populations: Mapping[str, Population]) -> list[Ro
             "descriptive",
             "count",
             method="count",
-            outcome=spec.trial.outcome.code_list,
+            outcome=spec.trial.outcome.id,
             arm=names[is_target],
             unit="persons",
             estimate=float(arm.rows.size),
@@ -130,22 +172,20 @@ def _describe(spec: StudySpec, populations: Mapping[str, Population]) -> list[Ro
             n_events=int(arm.has_outcome.sum()),
             person_time=float(arm.follow_up_days.sum()),
             note="person_time in days",
-            **_common(spec, population),
+            **_common(spec, group, population),
         )
-        for population in populations.values()
+        for population in group.populations.values()
         if population.name in {"crude", "matched"}
         for is_target in (True, False)
         for arm in (population.arm(is_target),)
     ]
 
 
-def _diagnose(
-    spec: StudySpec,
-    people: People,
-    populations: Mapping[str, Population],
-    model: PropensityModel | None,
-    balance: pl.DataFrame,
-) -> list[Row]:
+def _diagnose(spec: StudySpec, group: Group) -> list[Row]:
+    people, model = group.people, group.model
+    if not people.covariates or not group.populations:
+        return []
+    balance = balance_table(people, group.populations)
     rows = [
         result_row(
             "balance",
@@ -154,10 +194,9 @@ def _diagnose(
             method="balance",
             estimate=max_smd(balance, "none" if name == "crude" else name),
             n=int(population.rows.size),
-            **_common(spec, population),
+            **_common(spec, group, population),
         )
-        for name, population in populations.items()
-        if people.covariates
+        for name, population in group.populations.items()
     ]
     if model is None:
         return rows
@@ -175,14 +214,14 @@ def _diagnose(
             estimate=value,
             n=int(people.is_target.size),
             note=note,
-            **_common(spec, populations["crude"]),
+            **_common(spec, group, group.populations["crude"]),
         )
         for name, value in found.items()
     ]
-    return rows + _sizes(spec, populations)
+    return rows + _sizes(spec, group)
 
 
-def _sizes(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
+def _sizes(spec: StudySpec, group: Group) -> list[Row]:
     """Effective sample size of each arm in each weighted population."""
     names = {True: spec.trial.target.id, False: spec.trial.comparator.id}
     return [
@@ -195,9 +234,9 @@ def _sizes(spec: StudySpec, populations: Mapping[str, Population]) -> list[Row]:
             unit="persons",
             estimate=float(effective_sample_size(arm.weights)),
             n=int(arm.rows.size),
-            **_common(spec, population),
+            **_common(spec, group, population),
         )
-        for population in populations.values()
+        for population in group.populations.values()
         for is_target in (True, False)
         for arm in (population.arm(is_target),)
         if arm.weights is not None and np.all(np.isfinite(arm.weights))

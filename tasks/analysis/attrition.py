@@ -4,7 +4,7 @@ import duckdb
 import polars as pl
 
 from tasks.core.results import TEXT, WHOLE, result_row
-from tasks.core.spec import NewUserDesign, StudySpec
+from tasks.core.spec import CohortDesign, DeviceShownDesign, NewUserDesign, StudySpec
 
 ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "arm": TEXT,
@@ -18,9 +18,19 @@ ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "records": WHOLE,
 }
 
-
 _DEVICE_LABELS = {
+    "records": ("Procedures of the study's sites", "연구 대상 기관의 시술 기록"),
+    "with_code": ("Images of the code list, at any time", "코드 목록의 영상검사(전 기간)"),
     "first_image": ("First image within enrolment", "등록 기간 중 첫 영상검사"),
+}
+_NEW_USER_LABELS = {
+    "records": ("Drug eras of the study's sites", "연구 대상 기관의 약물 에라"),
+    "with_code": ("Drug eras of the arm", "해당 군의 약물 에라"),
+    "first_era": ("First drug era of the arm", "해당 군의 첫 약물 에라"),
+}
+_COHORT_LABELS = {
+    "in_cohort": ("Spans of the cohort", "코호트의 구간"),
+    "first_span": ("First span of the person", "대상자별 첫 구간"),
 }
 
 
@@ -28,12 +38,12 @@ def attrition_table(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> pl.DataF
     """Return cohort.attrition of a workspace, with a reason in words for each step."""
     labels = _labels(spec)
     found = con.execute(
-        "select arm, step, step_id, remaining, excluded "
+        "select arm, step, step_id, records, remaining, excluded "
         "from cohort.attrition order by arm_order, step"
     ).fetchall()
     rows = [
-        (arm, step, step_id, *labels[step_id], remaining, excluded, "ok", None)
-        for arm, step, step_id, remaining, excluded in found
+        (arm, step, step_id, *labels[step_id], remaining, excluded, "ok", records)
+        for arm, step, step_id, records, remaining, excluded in found
     ]
     return pl.DataFrame(rows, schema=ATTRITION_SCHEMA, orient="row")
 
@@ -64,8 +74,11 @@ def attrition_rows(attrition: pl.DataFrame, spec: StudySpec) -> list[dict[str, o
 def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
     design = spec.trial.design
     before, prior = design.prior_outcome_days, design.prior_observation_days
+    rules = {rule.id: (rule.name.en, rule.name.ko) for rule in design.eligibility if rule.name}
     return {
-        **(_new_user_labels(design) if isinstance(design, NewUserDesign) else _DEVICE_LABELS),
+        **_of_the_entry(spec),
+        **{rule.id: (rule.id, rule.id) for rule in design.eligibility},
+        **rules,
         "in_observation": (
             "Time zero lies inside an observation period",
             "기준일이 관찰 기간 안에 있음",
@@ -82,16 +95,34 @@ def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
     }
 
 
-def _new_user_labels(design: NewUserDesign) -> dict[str, tuple[str, str]]:
-    is_drop = design.in_both_arms == "drop"
-    return {
-        "first_era": ("First drug era of the arm", "해당 군의 첫 약물 에라"),
-        "in_one_arm": (
-            f"Did not start the other arm {'as well' if is_drop else 'first'}",
-            f"다른 군의 약을 {'' if is_drop else '먼저 '}시작하지 않음",
-        ),
-        "in_common_period": (
-            "Started while both arms were in use",
-            "두 약이 모두 사용된 기간에 시작",
-        ),
-    }
+def _of_the_entry(spec: StudySpec) -> dict[str, tuple[str, str]]:
+    design = spec.trial.design
+    match design:
+        case DeviceShownDesign():
+            return _DEVICE_LABELS
+        case NewUserDesign():
+            is_drop = design.in_both_arms == "drop"
+            return {
+                **_NEW_USER_LABELS,
+                "in_one_arm": (
+                    f"Did not start the other arm {'as well' if is_drop else 'first'}",
+                    f"다른 군의 약을 {'' if is_drop else '먼저 '}시작하지 않음",
+                ),
+                "in_common_period": (
+                    "Started while both arms were in use",
+                    "두 약이 모두 사용된 기간에 시작",
+                ),
+            }
+        case CohortDesign():
+            is_drop = design.in_both_arms == "drop"
+            return {
+                **_COHORT_LABELS,
+                "in_one_arm": (
+                    f"Did not enter the other arm {'as well' if is_drop else 'first'}",
+                    f"다른 군에 {'' if is_drop else '먼저 '}진입하지 않음",
+                ),
+                "in_common_period": (
+                    "Entered while both arms had entries",
+                    "두 군 모두에 진입한 사람이 있는 기간에 진입",
+                ),
+            }

@@ -42,11 +42,14 @@ class Asked:
         self._common = {
             "target": spec.trial.target.id,
             "comparator": spec.trial.comparator.id,
-            "outcome": spec.trial.outcome.code_list,
+            "outcome": spec.trial.outcome.id,
             "unit_of_analysis": "person",
             "ci_level": 0.95,
             "n_sites": None,
+            **stratum(analysis.population),
         }
+        serves = spec.estimand_of(analysis)
+        self._note = f"estimand {serves.id}" if serves else None
 
     def row(self, people: Population, estimate_name: str, **values: object) -> Row:
         """Return a row of this analysis in this population."""
@@ -56,6 +59,7 @@ class Asked:
             "estimand": people.estimand,
             "n": int(people.rows.size),
             "n_events": int(people.has_outcome.sum()),
+            "note": self._note,
         }
         merged = self._common | default | values
         return result_row(self.analysis.id, self.analysis.role, estimate_name, **merged)
@@ -83,22 +87,29 @@ class Asked:
         )
 
 
-def estimate(spec: StudySpec, analysis: Analysis, population: Population | None) -> list[Row]:
+def stratum(population: str | None) -> Row:
+    """Return the columns that name a population of the design; none for everybody."""
+    if population is None:
+        return {}
+    return {"stratum_name": "population", "stratum_level": population}
+
+
+def estimate(
+    spec: StudySpec, analysis: Analysis, population: Population | None, why: str
+) -> list[Row]:
     """Return the rows of one analysis; a row that says why where it cannot be estimated.
 
     Args:
         spec: The study.
         analysis: The analysis.
         population: Where to estimate; None when its adjustment could not be made.
+        why: Why it could not be made.
     """
     asked = Asked(spec, analysis)
     try:
         if population is None:
-            raise EstimationError(
-                analysis.adjustment,
-                "the propensity model could not be fitted",
-                "look at the balance table for a covariate that separates the arms.",
-            )
+            fix = "look at the balance table for a covariate that separates the arms."
+            raise EstimationError(analysis.adjustment, why, fix)
         return METHODS[analysis.method](asked, population)
     except EstimationError as exc:
         return [_not_estimable(asked, population, exc)]
@@ -110,7 +121,8 @@ def _not_estimable(asked: Asked, population: Population | None, exc: EstimationE
     if population is not None:
         return asked.row(population, name, **what)
     adjustment = asked.analysis.adjustment
-    common = {"method": asked.analysis.method, "population": adjustment, **what}
+    where = stratum(asked.analysis.population)
+    common = {"method": asked.analysis.method, "population": adjustment, **where, **what}
     return result_row(asked.analysis.id, asked.analysis.role, name, **common)
 
 

@@ -56,6 +56,25 @@ class People:
         """True where follow-up ended in the outcome."""
         return np.asarray(self.cause == 1)
 
+    def only(self, members: IntArray) -> "People":
+        """Return those of the people whose `person_id` is among `members`."""
+        kept = np.isin(self.person_id, members)
+        return People(
+            self.person_id[kept],
+            self.is_target[kept],
+            self.follow_up_days[kept],
+            self.cause[kept],
+            self.covariates,
+            self.matrix[kept],
+        )
+
+
+def load_members(con: duckdb.DuckDBPyConnection, population: str) -> IntArray:
+    """Return `person_id` of everybody in a population of the design."""
+    query = "select person_id from cohort.population where population_id = $id order by person_id"
+    found = con.execute(query, {"id": population}).fetchnumpy()["person_id"]
+    return np.asarray(found, dtype=np.int64)
+
 
 def load_people(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> People:
     """Read the study population and its covariates from a run's workspace."""

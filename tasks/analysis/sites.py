@@ -40,7 +40,7 @@ def _row(
         target=spec.trial.target.id,
         comparator=spec.trial.comparator.id,
         arm=arm,
-        outcome=spec.trial.outcome.code_list,
+        outcome=spec.trial.outcome.id,
         population="crude",
         estimand="unadjusted",
         unit_of_analysis="person",

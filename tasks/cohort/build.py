@@ -8,20 +8,29 @@ import duckdb
 from tasks.cohort.code_lists import resolve_code_lists
 from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
 from tasks.cohort.delivered import count_delivered
+from tasks.cohort.eligibility import (
+    find_censoring,
+    judge_populations,
+    judge_rules,
+    tables_of_design,
+)
 from tasks.cohort.workspace import open_workspace
 from tasks.core.duck import single
 from tasks.core.spec import (
     NOT_SHOWN,
     SHOWN,
+    CohortArm,
+    CohortDesign,
+    CohortOutcome,
     ConditionCovariates,
+    Design,
     DeviceShownDesign,
-    EraAnchor,
     LakeSource,
     NamedConditionCovariates,
     NewUserDesign,
     StudySpec,
-    ZeroAnchor,
 )
+from tasks.core.spec.design import ENDS, Anchor
 from tasks.core.sql import build_table
 
 
@@ -30,25 +39,47 @@ class Entering:
     """How people enter a study of one type of design.
 
     `read` are the tables of the lake that only this type needs; `first` is the cohort table that
-    finds the entry of each person; `steps` are the steps of the attrition, in order.
+    finds the entry of each person, if there is one; `raw_steps` are the steps of the attrition
+    before anyone enters, `entry` is the entry, `after` those of the entry that follow observation.
     """
 
     read: tuple[str, ...]
-    first: str
-    steps: tuple[str, ...]
+    first: str | None
+    raw_steps: tuple[str, ...]
+    entry: str
+    after: tuple[str, ...]
+
+    def steps(self, rules: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the steps from the entry on, with the rules of eligibility in their place."""
+        return (
+            self.entry,
+            "in_observation",
+            *self.after,
+            "has_prior_observation",
+            *rules,
+            "has_no_prior_outcome",
+            "has_time_at_risk",
+        )
 
 
-_LOOKED_AT = ("has_prior_observation", "has_no_prior_outcome", "has_time_at_risk")
+_OF_TWO_ENTRIES = ("in_one_arm", "in_common_period")
 ENTERING = {
     "new_user_active_comparator": Entering(
         read=("drug_era",),
         first="cohort.first_era",
-        steps=("first_era", "in_observation", "in_one_arm", "in_common_period", *_LOOKED_AT),
+        raw_steps=("records", "with_code"),
+        entry="first_era",
+        after=_OF_TWO_ENTRIES,
     ),
     "device_shown_or_not": Entering(
         read=("procedure_occurrence", "device_inference"),
         first="cohort.first_image",
-        steps=("first_image", "in_observation", *_LOOKED_AT),
+        raw_steps=("records", "with_code"),
+        entry="first_image",
+        after=(),
+    ),
+    "comparative_cohort": Entering(
+        read=(), first=None, raw_steps=("in_cohort",), entry="first_span", after=_OF_TWO_ENTRIES
     ),
 }
 _READ_BY_ALL = ("person", "observation_period", "condition_occurrence", "death")
@@ -85,28 +116,46 @@ def tables_read(spec: StudySpec) -> tuple[str, ...]:
     """Return the tables of the lake that a study reads."""
     read = tables_of_cohorts(spec)
     if spec.has_trial:
-        read |= {*_READ_BY_ALL, *ENTERING[spec.trial.design.type].read}
+        design = spec.trial.design
+        read |= {*_READ_BY_ALL, *ENTERING[design.type].read, *tables_of_design(design)}
     return tuple(sorted(read))
 
 
 def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
-    """Build everything up to cohort.subject from schema `clean`; return the number of people."""
-    kind, params = spec.trial.design.type, cohort_params(spec)
-    build_table(con, ENTERING[kind].first, params)
-    build_table(con, "cohort.entry", params, variant=kind)
-    for table in ("common_period", "candidate", "attrition"):
+    """Build everything up to cohort.subject from schema `clean`; return the number of people.
+
+    Where an arm or the outcome is a cohort, cohort.cohort has been made before.
+    """
+    design, params = spec.trial.design, cohort_params(spec)
+    entering = ENTERING[design.type]
+    if entering.first is not None:
+        build_table(con, entering.first, params)
+    build_table(con, "cohort.raw_count", params, variant=design.type)
+    build_table(con, "cohort.entry", params, variant=design.type)
+    by = "cohort" if isinstance(spec.trial.outcome, CohortOutcome) else "conditions"
+    build_table(con, "cohort.outcome_event", params, variant=by)
+    for table in ("born", "observed", "common_period", "entry_index"):
         build_table(con, f"cohort.{table}", params)
-    return build_table(con, "cohort.subject", params)
+    judge_rules(con, spec)
+    find_censoring(con, spec)
+    for table in ("candidate", "attrition", "arm_rule_mask"):
+        build_table(con, f"cohort.{table}", params)
+    people = build_table(con, "cohort.subject", params)
+    judge_populations(con, spec)
+    return people
 
 
 def cohort_params(spec: StudySpec) -> Mapping[str, object]:
     """Return every parameter that the cohort queries take, by its name in SQL."""
     design = spec.trial.design
+    entering = ENTERING[design.type]
     return {
         "target": spec.trial.target.id,
         "comparator": spec.trial.comparator.id,
-        "outcome": spec.trial.outcome.code_list,
-        "steps": list(ENTERING[design.type].steps),
+        "outcome": spec.trial.outcome.id,
+        "raw_steps": list(entering.raw_steps),
+        "steps": list(entering.steps(tuple(rule.id for rule in design.eligibility))),
+        "is_split_by_entry": isinstance(design, DeviceShownDesign),
         "prior_observation_days": design.prior_observation_days,
         "prior_outcome_days": design.prior_outcome_days,
         "risk_start_anchor": _anchor(design.risk_start),
@@ -118,13 +167,13 @@ def cohort_params(spec: StudySpec) -> Mapping[str, object]:
     }
 
 
-def _entry_params(
-    spec: StudySpec, design: NewUserDesign | DeviceShownDesign
-) -> Mapping[str, object]:
-    if isinstance(design, NewUserDesign):
+def _entry_params(spec: StudySpec, design: Design) -> Mapping[str, object]:
+    if isinstance(design, NewUserDesign | CohortDesign):
+        arms = {"target": spec.target, "comparator": spec.comparator}
         return {
             "common_period": design.common_period,
             "keep_first": design.in_both_arms == "keep_first",
+            **{f"{k}_cohort": a.cohort for k, a in arms.items() if isinstance(a, CohortArm)},
         }
     device = spec.device
     return {
@@ -140,9 +189,9 @@ def _entry_params(
     }
 
 
-def _anchor(anchor: EraAnchor | ZeroAnchor) -> str:
+def _anchor(anchor: Anchor) -> str:
     """Return the same day in terms of the entry into an arm."""
-    return "entry_end" if anchor.anchor == "era_end" else "entry_start"
+    return "entry_end" if anchor.anchor in ENDS else "entry_start"
 
 
 def _window(covariate: ConditionCovariates | NamedConditionCovariates) -> Mapping[str, object]:

@@ -7,14 +7,18 @@ The rules are conservative and simple enough to check by hand:
 - curves are thinned until at least k outcomes lie between two points that are shown;
 - numbers of sites are shown when none of any site need be withheld, else none is;
 - numbers at risk and attrition are shown only where they differ by 0 or by k and more from the
-  last that is shown.
+  last that is shown; where both arms still have the same count, so must its distance from the sum
+  of the arms after it;
+- nothing is shown of a population within the study (rows with a stratum) when an arm of it, its
+  outcomes, or what it leaves out of everybody or of another such population are few; its curves
+  and numbers at risk never are, for their differences from everybody's would tell.
 
 Withheld is never 0: the number is null and the row says `suppressed`. Only data that every
 delivery in force declares `synthetic_public` pass untouched.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -24,8 +28,11 @@ from tasks.core.results import withheld
 
 Row = dict[str, object]
 _CURVES = ("survival", "cumulative_incidence")
+_OF_COHORT = "arm_"
+"""Before the name of a cohort: the arm whose persons are those of the cohort."""
+_FIRST_OF_ARMS = ("00_in_cohort",)
 _COUNTS_OF_GATES = ("events", "persons_per_arm")
-_HIDDEN_COUNTS = ("remaining", "excluded", "records")
+_HIDDEN_COUNTS = ("records", "remaining", "excluded")
 _BALANCE_OF_FILE = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
 _HIDDEN_BALANCE = (
     "target_mean",
@@ -77,12 +84,15 @@ def release(
     if k is None:
         return Released(rows, attrition, balance, gates, [])
     _check_arms(rows, k)
-    hidden = _hidden_populations(rows, k)
-    kept = _thin_at_risk(_thin_curves([_hide_small(row, hidden, k) for row in rows], k), k)
+    everybody = [row for row in rows if _stratum(row) is None]
+    hidden = _hidden_populations(everybody, k)
+    closed = _hidden_strata(rows, hidden, k)
+    kept = [_hide_stratum(_hide_small(row, hidden, k), closed) for row in rows]
+    kept = _thin_at_risk(_thin_curves(kept, k), k)
     shown_attrition = _thin_attrition(attrition, k)
     kept = _hide_cohorts(_hide_sites(_follow_attrition(kept, shown_attrition), k), k)
     kept = [_hide_mapping(row, k) for row in kept]
-    shown_balance = _hide_balance(balance, rows, hidden, k)
+    shown_balance = _hide_balance(balance, everybody, hidden, k)
     kept = [_over_what_is_shown(row, shown_balance) for row in kept]
     messages = _messages(rows, kept, k)
     # A withheld point of a curve still tells its day: it is left out, not only emptied.
@@ -95,6 +105,8 @@ def _over_what_is_shown(row: Row, balance: pl.DataFrame) -> Row:
     """Take the largest difference over the covariates that are shown: another would tell."""
     if row["estimate_name"] != "max_smd" or row["status"] != "ok":
         return row
+    if _stratum(row) is not None:
+        return withheld(row)  # which of its covariates may be shown is not known here
     return {**row, "estimate": _largest(balance, row["population"])}
 
 
@@ -167,7 +179,9 @@ def is_small(count: object, k: int) -> bool:
 
 def _check_arms(rows: list[Row], k: int) -> None:
     for row in rows:
-        if row["analysis_id"] == "follow_up" and is_small(row["n"], k):
+        if row["analysis_id"] != "follow_up" or _stratum(row) is not None:
+            continue
+        if is_small(row["n"], k):
             what = f"has fewer than {k} people"
             fix = "add data, or widen the design; nothing about this study may be published."
             raise DisclosureError(f"arm {row['arm']}", what, fix, "P_SMALL_SITE")
@@ -189,7 +203,60 @@ def _hidden_populations(rows: list[Row], k: int) -> set[object]:
     return hidden | {"iptw_ate", "overlap"} if "crude" in hidden else hidden
 
 
+def _stratum(row: Row) -> object:
+    """Return the population within the study that a row is about; None for everybody."""
+    return row.get("stratum_level")
+
+
+Sizes = dict[tuple[object, object], tuple[int, int]]
+
+
+def _hidden_strata(rows: list[Row], hidden: set[object], k: int) -> set[object]:
+    """Populations within the study of which nothing may be shown.
+
+    Each is held against everybody and against the populations before it that are shown.
+    """
+    sizes: dict[object, Sizes] = defaultdict(dict)
+    for row in rows:
+        if row["analysis_id"] == "follow_up":
+            place = (row["population"], row["arm"])
+            sizes[_stratum(row)][place] = (_whole(row["n"]), _whole(row["n_events"]))
+    everyone, shown = sizes.pop(None, {}), list[Sizes]()
+    closed: set[object] = {_stratum(row) for row in rows} - sizes.keys() - {None}
+    for name, mine in sizes.items():
+        others = [_crude(everyone), *map(_crude, shown)]
+        if "crude" in hidden or any(is_small(gap, k) for gap in _gaps(mine, others)):
+            closed.add(name)
+        else:
+            shown.append(mine)
+    return closed
+
+
+def _crude(sizes: Sizes) -> dict[object, tuple[int, int]]:
+    return {arm: size for (population, arm), size in sizes.items() if population == "crude"}
+
+
+def _gaps(mine: Sizes, others: list[dict[object, tuple[int, int]]]) -> Iterator[int]:
+    """Every number of people that could be told from the sizes of a population within the study."""
+    own = _crude(mine)
+    for (_, arm), (n, events) in mine.items():
+        yield from (n, events, n - events)
+        for other in (*others, own):
+            if arm in other:
+                yield abs(other[arm][0] - n)
+                yield abs(other[arm][1] - events)
+
+
+def _hide_stratum(row: Row, closed: set[object]) -> Row:
+    if _stratum(row) is None:
+        return row
+    over_time = row["estimate_name"] in {*_CURVES, "n_at_risk"}
+    return withheld(row) if over_time or _stratum(row) in closed else row
+
+
 def _hide_small(row: Row, hidden: set[object], k: int) -> Row:
+    if _stratum(row) is not None:
+        return row
     about_outcome = row.get("outcome") is not None and row["population"] in hidden
     about_matched = row.get("population") in hidden & {"matched"}
     if about_outcome or about_matched or is_small(row.get("n"), k):
@@ -298,15 +365,72 @@ def _spaced_down(values: set[int], start: object, k: int) -> set[int]:
 
 def _thin_attrition(attrition: pl.DataFrame, k: int) -> pl.DataFrame:
     """Show, from the last step back, only counts that lie 0 or at least k above the next shown."""
-    rows: list[dict[str, object]] = []
-    for arm in attrition["arm"].unique(maintain_order=True):
-        found = attrition.filter(pl.col("arm") == arm).to_dicts()
-        steps = [step for step in found if step["remaining"] is not None]
-        rows += [step for step in found if step["remaining"] is None]
-        counts = [_whole(step["remaining"]) for step in steps]
-        shown = _spaced_up(counts, k)
-        rows += [_step(steps, counts, shown, place) for place in range(len(steps))]
-    return pl.DataFrame(rows, schema=attrition.schema)
+    of_arm = {
+        str(arm): attrition.filter(pl.col("arm") == arm).to_dicts()
+        for arm in attrition["arm"].unique(maintain_order=True)
+    }
+    flows: dict[tuple[object, ...], list[list[Row]]] = defaultdict(list)
+    for arm in of_arm:
+        if f"{_OF_COHORT}{arm}" not in of_arm:
+            # A cohort that is an arm is one flow with it: its last count is the arm's first.
+            steps = [*of_arm.get(arm.removeprefix(_OF_COHORT), []), *of_arm[arm]]
+            steps = steps if arm.startswith(_OF_COHORT) else of_arm[arm]
+            flows[tuple(step["step_id"] for step in steps)].append(steps)
+    thinned = [step for arms in flows.values() for step in _thin_flow(arms, k)]
+    order = {arm: place for place, arm in enumerate(of_arm)}
+    thinned.sort(key=lambda step: order[str(step["arm"])])
+    return pl.DataFrame(thinned, schema=attrition.schema)
+
+
+def _thin_flow(arms: list[list[Row]], k: int) -> list[Row]:
+    """Thin the steps of arms that pass the same ones; a step that counts no persons stays."""
+    counted = [[step for step in steps if step["remaining"] is not None] for steps in arms]
+    counts = [[_whole(step["remaining"]) for step in steps] for steps in counted]
+    shown = [_spaced_up(of_arm, k) for of_arm in counts]
+    for place in _told_by_sums(counted, shown, k):
+        for places in shown:
+            places.discard(place)
+    rows: list[Row] = []
+    for everything, steps, of_arm, places in zip(arms, counted, counts, shown, strict=True):
+        rows += [step for step in everything if step["remaining"] is None]
+        thinned = [_step(steps, of_arm, places, place) for place in range(len(steps))]
+        rows += _spaced_records(thinned, k)
+    return rows
+
+
+def _told_by_sums(arms: list[list[Row]], shown: list[set[int]], k: int) -> Iterator[int]:
+    """Yield places where nobody is in an arm yet, a few above the sum of the arms after it."""
+    common = [place for place, steps in enumerate(zip(*arms, strict=False)) if _is_common(steps)]
+    for place in common:
+        after = [
+            _whole(steps[min(later)]["remaining"])
+            for steps, places in zip(arms, shown, strict=True)
+            if (later := {p for p in places if p > place and p not in common})
+        ]
+        gap = _whole(arms[0][place]["remaining"]) - sum(after)
+        if len(after) == len(arms) and is_small(gap, k):
+            yield place
+
+
+def _is_common(steps: tuple[Row, ...]) -> bool:
+    """Whether a step counts records before anyone is in an arm: the same in all arms."""
+    same = {(step.get("records"), step["remaining"]) for step in steps}
+    return len(same) == 1 and steps[0].get("records") is not None
+
+
+def _spaced_records(steps: list[Row], k: int) -> list[Row]:
+    """Withhold numbers of records that are few, or a few above the persons or the next shown."""
+    out, last = list(steps), 0
+    for place in range(len(steps) - 1, -1, -1):
+        records = steps[place].get("records")
+        if records is None:
+            continue
+        few = (_whole(records), _whole(records) - _whole(steps[place]["remaining"]))
+        if any(is_small(count, k) for count in (*few, _whole(records) - last)):
+            out[place] = {**steps[place], "records": None}
+        else:
+            last = _whole(records)
+    return out
 
 
 def _spaced_up(counts: list[int], k: int) -> set[int]:
@@ -327,9 +451,11 @@ def _step(
 ) -> dict[str, object]:
     if place not in shown:
         return {**steps[place], **dict.fromkeys(_HIDDEN_COUNTS), "status": "suppressed"}
-    before = [other for other in shown if other < place]
-    lost = counts[max(before)] - counts[place] if before else 0
-    return {**steps[place], "excluded": lost}
+    last = max((other for other in shown if other < place), default=None)
+    since = steps[place : place + 1] if last is None else steps[last + 1 : place + 1]
+    if any(step["excluded"] is None for step in since):  # the entry into the arms lies between
+        return {**steps[place], "excluded": None}
+    return {**steps[place], "excluded": 0 if last is None else counts[last] - counts[place]}
 
 
 def _follow_attrition(rows: list[Row], attrition: pl.DataFrame) -> list[Row]:
@@ -337,9 +463,11 @@ def _follow_attrition(rows: list[Row], attrition: pl.DataFrame) -> list[Row]:
         (row["arm"], f"{row['step']:02d}_{row['step_id']}")
         for row in attrition.filter(pl.col("status") == "suppressed").iter_rows(named=True)
     }
+    told = {str(arm).removeprefix(_OF_COHORT) for arm, term in hidden if term in _FIRST_OF_ARMS}
     return [
         withheld(row)
-        if row["analysis_id"] == "attrition" and (row["arm"], row["term"]) in hidden
+        if (row["analysis_id"] == "attrition" and (row["arm"], row["term"]) in hidden)
+        or (row["analysis_id"] == "cohorts" and row["population"] in told)
         else row
         for row in rows
     ]

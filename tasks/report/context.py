@@ -94,14 +94,34 @@ class Context:
         return POPULATION_OF[next(primary, "none")]
 
     def find(self, name: str | Iterable[str] = (), **where: object) -> list[Record]:
-        """Return the results rows with these estimate names and column values."""
+        """Return the results rows with these estimate names and column values.
+
+        Descriptions of a population within the study are left out unless it is asked for.
+        """
         names = {name} if isinstance(name, str) else set(name)
         return [
             row
             for row in self.rows
             if (not names or row["estimate_name"] in names)
+            and ("stratum_level" in where or not self._is_aside(row))
             and all(row[column] == value for column, value in where.items())
         ]
+
+    def population_of(self, row: Record | None) -> str:
+        """Name the population of a results row, and that within the study where it is one."""
+        if row is None:
+            return self.words.term("population", None)
+        name = self.words.term("population", row["population"])
+        level = row.get("stratum_level")
+        if row.get("stratum_name") != "population" or level is None:
+            return name
+        known = {p.id: p.name for p in self.spec.trial.design.populations}
+        within = known[level].in_language(self.language) if level in known else level
+        return f"{name} · {within}"
+
+    @staticmethod
+    def _is_aside(row: Record) -> bool:
+        return row["role"] == "descriptive" and row.get("stratum_level") is not None
 
     def first(self, name: str | Iterable[str] = (), **where: object) -> Record | None:
         """Return the first of the rows that `find` returns."""

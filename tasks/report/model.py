@@ -33,8 +33,9 @@ class ReportInputs:
     Args:
         spec: The study.
         results: Every estimate, schema `tasks.core.results.SCHEMA`.
-        attrition: One row an arm and step: arm, step, step_id, label_en, label_ko, remaining,
-            excluded (null when withheld), status.
+        attrition: One row an arm and step: arm, step, step_id, label_en, label_ko, records
+            (null from the entry on), remaining, excluded (null when withheld, and where persons are
+            only sorted into the arms), status.
         balance: One row a covariate and adjustment: covariate, label_en, label_ko, kind,
             adjustment, means, standard deviations, counts, smd, status.
         quality: One record a delivery: verdict, checks and files.

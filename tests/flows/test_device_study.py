@@ -34,7 +34,7 @@ def test_it_is_published_and_its_gates_pass(outcome):
 
 
 def test_only_the_simulated_sites_are_used(outcome):
-    people = [row["n"] for row in results(outcome, analysis_id="follow_up", population="crude")]
+    people = [row["n"] for row in results(outcome, analysis_id="follow_up", stratum_level=None)]
     assert 1600 < sum(people) < 1800
     sites = results(outcome, analysis_id="sites")
     assert {row["site_id"] for row in sites} == {"sim-01", "sim-02"}
@@ -52,6 +52,34 @@ def test_adjustment_recovers_what_the_crude_comparison_misses(outcome):
     [primary] = results(outcome, analysis_id="primary", estimate_name="hazard_ratio")
     assert primary["ci_low"] < TRUE_HAZARD_RATIO < primary["ci_high"]
     assert crude["estimate"] > primary["estimate"] + 0.1
+
+
+def test_the_loyal_are_analysed_with_a_model_of_their_own(outcome):
+    [loyal] = results(outcome, analysis_id="cox_loyal", estimate_name="hazard_ratio")
+    [primary] = results(outcome, analysis_id="primary", estimate_name="hazard_ratio")
+    assert (loyal["stratum_name"], loyal["stratum_level"]) == ("population", "loyal")
+    assert loyal["ci_low"] < TRUE_HAZARD_RATIO < loyal["ci_high"]
+    arms = results(outcome, analysis_id="follow_up", stratum_level="loyal")
+    assert sum(row["n"] for row in arms) == loyal["n"]
+    assert loyal["n"] == pytest.approx(primary["n"] * 2 / 3, rel=0.02)
+    assert {row["population"] for row in arms} == {"crude"}
+    [balance] = results(
+        outcome, estimate_name="max_smd", stratum_level="loyal", population="overlap"
+    )
+    assert balance["estimate"] < 1e-6
+    assert loyal["note"] == primary["note"] == "estimand effect_of_showing"
+
+
+def test_the_report_states_the_trial(outcome):
+    page = (outcome.folder / "report.en.html").read_text(encoding="utf-8")
+    page = page.replace("<wbr>", "")
+    for said in (
+        "effect_of_showing", "Strategies and assignment", "each at the threshold it was approved",
+        "Intercurrent events", "The inference fails.", "Where events can be seen",
+        "at least two visits to the hospital in the year before the image",
+        " · at least two visits", "Images of the code list, at any time",
+    ):  # fmt: skip
+        assert said in page, said
 
 
 def test_only_what_the_study_names_is_a_covariate(outcome):

@@ -138,6 +138,7 @@ def test_a_primary_analysis_that_cannot_be_estimated_fails_the_run(demo_home, tm
     home = copy_of(demo_home, tmp_path / "home", with_runs=True)
     study = variant(
         tmp_path,
+        ("summary_measure: hazard_ratio", "summary_measure: rmst_difference"),
         ("role: primary, method: cox", "role: secondary, method: cox"),
         ("{id: rmst_overlap, role: secondary, method: rmst, adjustment: overlap, horizon_days: 30}",
          "{id: rmst_overlap, role: primary, method: rmst, adjustment: overlap, horizon_days: 900}"),

@@ -26,13 +26,19 @@ def one(results, **where):
 
 
 def test_attrition_counts_are_the_published_ones(results):
-    counts = results.filter(pl.col("analysis_id") == "attrition")
-    by_arm = {
-        arm: counts.filter(pl.col("arm") == arm).sort("term")["estimate"].to_list()
-        for arm in ("celecoxib", "diclofenac")
+    counts = {
+        (row["arm"], row["term"].partition("_")[2]): row["estimate"]
+        for row in results.filter(pl.col("analysis_id") == "attrition").iter_rows(named=True)
     }
-    assert by_arm["celecoxib"] == [1844, 1800, 1800, 1797, 1797, 1797, 1797]
-    assert by_arm["diclofenac"] == [850, 830, 830, 830, 830, 830, 830]
+    steps = (
+        "with_code", "first_era", "in_observation", "in_one_arm", "in_common_period",
+        "has_prior_observation", "has_no_prior_outcome", "has_time_at_risk",
+    )  # fmt: skip
+    celecoxib = (1844, 1844, 1800, 1800, 1797, 1797, 1797, 1797)
+    assert [counts["celecoxib", step] for step in steps] == list(celecoxib)
+    diclofenac = (850, 850, 830, 830, 830, 830, 830, 830)
+    assert [counts["diclofenac", step] for step in steps] == list(diclofenac)
+    assert counts["celecoxib", "records"] == counts["diclofenac", "records"] == 2694
 
 
 def test_the_losses_have_their_true_reasons(demo_home):
@@ -43,9 +49,26 @@ def test_the_losses_have_their_true_reasons(demo_home):
         if r["excluded"]
     }
     assert lost == {
+        ("celecoxib", "with_code"): 850,
+        ("diclofenac", "with_code"): 1844,
         ("celecoxib", "in_observation"): 44,
         ("celecoxib", "in_common_period"): 3,
         ("diclofenac", "in_observation"): 20,
+    }
+
+
+def test_the_attrition_starts_from_the_first_raw_row(demo_home):
+    steps = pl.read_parquet(published(demo_home) / "attrition.parquet")
+    records = {
+        (r["arm"], r["step_id"]): r["records"]
+        for r in steps.iter_rows(named=True)
+        if r["records"] is not None
+    }
+    assert records == {
+        ("celecoxib", "records"): 52_508,
+        ("celecoxib", "with_code"): 1844,
+        ("diclofenac", "records"): 52_508,
+        ("diclofenac", "with_code"): 850,
     }
 
 

@@ -61,6 +61,14 @@ class Analysis(Frozen):
     adjustment: Annotated[
         Adjustment, Field(description="Needed where cohorts of the lake are compared.")
     ] = "none"
+    estimand: Annotated[
+        Id | None,
+        Field(description="Which estimand it serves; may be left out where there is one."),
+    ] = None
+    population: Annotated[
+        Id | None,
+        Field(description="Population of the design to restrict it to; everybody when left out."),
+    ] = None
     ties: Literal["breslow", "efron"] | None = None
     std_error: Literal["model", "robust", "profile_likelihood"] | None = None
     horizon_days: Annotated[int, Field(gt=0, le=36_500)] | None = None

@@ -11,9 +11,20 @@ from pydantic import BaseModel
 
 from tasks.core.explain import nearest
 from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
+from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
+from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
-from tasks.core.spec.design import DeviceArm, DeviceShownDesign, DrugArm
+from tasks.core.spec.design import (
+    Arm,
+    CohortArm,
+    CohortDesign,
+    ConditionOutcome,
+    Design,
+    DeviceArm,
+    DeviceShownDesign,
+    DrugArm,
+)
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.whole import StudySpec
 
@@ -42,7 +53,7 @@ def _fits_its_design(spec: StudySpec) -> Iterator[Fault]:
     if spec.design is None:
         return
     is_device = isinstance(spec.design, DeviceShownDesign)
-    kind, key = (DeviceArm, "shown") if is_device else (DrugArm, "code_list")
+    kind, key = _arm_of(spec.design)
     arms = {"target": spec.target, "comparator": spec.comparator}
     for name, arm in arms.items():
         if arm is not None and not isinstance(arm, kind):
@@ -53,11 +64,22 @@ def _fits_its_design(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("device",), f"design {spec.design.type}: no device belongs here")
 
 
+def _arm_of(design: Design) -> tuple[type[Arm], str]:
+    """Return the kind of arm of a design, and the key that makes it."""
+    if isinstance(design, DeviceShownDesign):
+        return DeviceArm, "shown"
+    return (CohortArm, "cohort") if isinstance(design, CohortDesign) else (DrugArm, "code_list")
+
+
 def _arms_differ(spec: StudySpec) -> Iterator[Fault]:
-    if not isinstance(spec.design, DeviceShownDesign) or not (spec.target and spec.comparator):
+    if spec.design is None or not (spec.target and spec.comparator):
         return
-    if spec.target.id == spec.comparator.id:
+    if isinstance(spec.design, DeviceShownDesign | CohortDesign) and (
+        spec.target.id == spec.comparator.id
+    ):
         what = "target and comparator need shown: true and shown: false"
+        if isinstance(spec.design, CohortDesign):
+            what = "target and comparator need a cohort each of their own"
         yield Fault(("comparator",), f"design {spec.design.type}: {what}")
 
 
@@ -94,9 +116,10 @@ def _analyses_are_named_freely(spec: StudySpec) -> Iterator[Fault]:
 
 
 def _one_primary(spec: StudySpec) -> Iterator[Fault]:
+    """Of studies without estimands; `checks_design` sees to those that have them."""
     primaries = [a.id for a in spec.analyses if a.role == "primary"]
-    if len(primaries) > 1:
-        what = f"analyses {primaries} are all primary; the estimand has one"
+    if spec.design is None and len(primaries) > 1:
+        what = f"analyses {primaries} are all primary; a study has one"
         yield Fault(("analyses",), what, "make all but one secondary or sensitivity.")
 
 
@@ -128,10 +151,12 @@ CHECKS: tuple[Check, ...] = (
         for block in ("sources", "code_lists", "cohorts", "covariates", "analyses")
     ),
     Check(("analyses",), _analyses_are_named_freely),
-    Check(("analyses",), _one_primary),
+    Check(("design", "analyses"), _one_primary),
     Check(("covariates",), _each_kind_of_covariate_once),
     Check(("analyses", "covariates"), _adjusts_with_something),
     *CODE_LIST_CHECKS,
+    *DESIGN_CHECKS,
+    *ESTIMAND_CHECKS,
     *TABLE_CHECKS,
 )
 
@@ -157,12 +182,13 @@ def _lists_of_roles(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
     for name in ("target", "comparator"):
         if isinstance(arm := getattr(spec, name), DrugArm):
             yield (name, "code_list"), arm.code_list
-    if spec.outcome is not None:
+    if isinstance(spec.outcome, ConditionOutcome):
         yield ("outcome", "code_list"), spec.outcome.code_list
 
 
 def _lists_used(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
     yield from _lists_of_roles(spec)
+    yield from lists_of_design(spec)
     for place, covariate in enumerate(spec.covariates):
         yield from ((("covariates", place), name) for name in _lists_of(covariate))
     for place, cohort in enumerate(spec.cohorts):

@@ -1,11 +1,14 @@
 """Who is compared with whom, from when, until when, and what is counted."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id, Text
+from tasks.core.spec.cohorts import Events, Rule
+from tasks.core.spec.estimands import Estimand, Observability, Strategies, StudyPopulation
 
 SHOWN, NOT_SHOWN = "ai_shown", "ai_not_shown"
 
@@ -54,29 +57,83 @@ class DeviceArm(Frozen):
         return SHOWN if self.shown else NOT_SHOWN
 
 
+class CohortArm(Frozen):
+    """One arm: persons enter at the start of their first span of a cohort of the study."""
+
+    name: Text
+    cohort: Id
+
+    @property
+    def id(self) -> str:
+        """Name of the arm in every table; the cohort itself keeps its own."""
+        return f"arm_{self.cohort}"
+
+
+_ARMS = {"shown": "device_arm", "cohort": "cohort_arm"}
+
+
 def _kind_of_arm(value: object) -> str:
-    if isinstance(value, dict):
-        return "device_arm" if "shown" in value else "drug_arm"
+    if isinstance(value, Mapping):
+        return next((tag for key, tag in _ARMS.items() if key in value), "drug_arm")
+    if isinstance(value, CohortArm):
+        return "cohort_arm"
     return "device_arm" if isinstance(value, DeviceArm) else "drug_arm"
 
 
 Arm = Annotated[
-    Annotated[DrugArm, Tag("drug_arm")] | Annotated[DeviceArm, Tag("device_arm")],
+    Annotated[DrugArm, Tag("drug_arm")]
+    | Annotated[DeviceArm, Tag("device_arm")]
+    | Annotated[CohortArm, Tag("cohort_arm")],
     Discriminator(_kind_of_arm),
 ]
 
 
-class Outcome(Frozen):
-    """The event of interest, from condition_occurrence."""
+class ConditionOutcome(Frozen):
+    """The event of interest: any record of condition_occurrence with a code of the list."""
 
     name: Text
     code_list: Id
+
+    @property
+    def id(self) -> str:
+        """Name of the outcome in every table."""
+        return self.code_list
+
+
+class CohortOutcome(Frozen):
+    """The event of interest: the start of a person's first span of a cohort of the study."""
+
+    name: Text
+    cohort: Id
+
+    @property
+    def id(self) -> str:
+        """Name of the outcome in every table."""
+        return self.cohort
+
+
+def _kind_of_outcome(value: object) -> str:
+    by_cohort = "cohort" in value if isinstance(value, Mapping) else False
+    return "cohort" if by_cohort or isinstance(value, CohortOutcome) else "conditions"
+
+
+Outcome = Annotated[
+    Annotated[ConditionOutcome, Tag("conditions")] | Annotated[CohortOutcome, Tag("cohort")],
+    Discriminator(_kind_of_outcome),
+]
 
 
 class EraAnchor(Frozen):
     """A day relative to the exposure era."""
 
     anchor: Literal["era_start", "era_end"]
+    offset_days: Annotated[int, Field(ge=-36_500, le=36_500)]
+
+
+class SpanAnchor(Frozen):
+    """A day relative to the span of the cohort that is the arm."""
+
+    anchor: Literal["cohort_start", "cohort_end", "time_zero"]
     offset_days: Annotated[int, Field(ge=-36_500, le=36_500)]
 
 
@@ -88,21 +145,78 @@ class ZeroAnchor(Frozen):
 
 
 class _Trial(Frozen):
-    """What every target trial says."""
+    """What every target trial says.
 
+    Eligibility, assignment and the start of follow-up fall on time zero. Follow-up ends with the
+    risk window, the outcome, death, the end of observation, or the first of `censor_events` on a
+    day after time zero, whichever comes first; an outcome on the day of a censoring event counts
+    as the outcome.
+    """
+
+    eligibility: Annotated[
+        tuple[Rule, ...],
+        AS_TUPLE,
+        Field(
+            max_length=60,
+            description="Judged at time zero in both arms; each is a step of the attrition.",
+        ),
+    ]
+    strategies: Strategies
+    assignment: Annotated[
+        Text,
+        Field(description="How persons came to a strategy, and what makes the comparison fair."),
+    ]
+    grace_period_days: Annotated[
+        Days,
+        Field(description="Above 0 a strategy is not known at time zero; this version refuses it."),
+    ] = 0
     prior_observation_days: Days
     prior_outcome_days: Annotated[
         Days, Field(description="Drop persons with the outcome in so many days before time zero.")
     ]
-    censor_at: Literal["observation_end"]
+    censor_at: Annotated[
+        tuple[Literal["observation_end"], ...],
+        AS_TUPLE,
+        Field(min_length=1, max_length=1, description="What always ends follow-up."),
+    ]
+    censor_events: Annotated[
+        tuple[Events, ...],
+        AS_TUPLE,
+        Field(max_length=20, description="The first of these after time zero ends follow-up."),
+    ] = ()
     competing: Annotated[
         Literal["none", "death"],
         Field(description="What ends follow-up and rules out the outcome."),
     ]
-    estimand: Text
+    observability: Observability
+    estimands: Annotated[
+        tuple[Estimand, ...],
+        AS_TUPLE,
+        Field(
+            max_length=20,
+            description="Each has exactly one primary analysis. Empty: the study only replicates "
+            "or explores.",
+        ),
+    ]
+    populations: Annotated[
+        tuple[StudyPopulation, ...],
+        AS_TUPLE,
+        Field(
+            max_length=20, description="Judged at time zero; analyses may be restricted to them."
+        ),
+    ] = ()
 
 
-class NewUserDesign(_Trial):
+class _TwoEntries(_Trial):
+    """A target trial of arms that persons enter on their own, so that some may enter both."""
+
+    common_period: Annotated[
+        bool, Field(description="Keep the calendar period in which both arms have entries.")
+    ]
+    in_both_arms: Literal["keep_first", "drop"]
+
+
+class NewUserDesign(_TwoEntries):
     """A new-user, active-comparator target trial.
 
     Time zero, eligibility and assignment all fall on the start of the first exposure era.
@@ -110,12 +224,24 @@ class NewUserDesign(_Trial):
 
     type: Literal["new_user_active_comparator"]
     time_zero: Literal["first_drug_era_start"]
-    common_period: Annotated[
-        bool, Field(description="Keep the calendar period in which both arms have first eras.")
-    ]
-    in_both_arms: Literal["keep_first", "drop"]
     risk_start: EraAnchor
     risk_end: EraAnchor
+
+    @model_validator(mode="after")
+    def _risk_follows_time_zero(self) -> Self:
+        return _with_risk_in_order(self, self.risk_start, self.risk_end)
+
+
+class CohortDesign(_TwoEntries):
+    """A target trial whose arms are cohorts of the study.
+
+    Time zero, eligibility and assignment all fall on the start of a person's first span.
+    """
+
+    type: Literal["comparative_cohort"]
+    time_zero: Literal["cohort_start"]
+    risk_start: SpanAnchor
+    risk_end: SpanAnchor
 
     @model_validator(mode="after")
     def _risk_follows_time_zero(self) -> Self:
@@ -154,17 +280,18 @@ class DeviceShownDesign(_Trial):
         return _with_risk_in_order(self, self.risk_start, self.risk_end)
 
 
+Anchor = EraAnchor | SpanAnchor | ZeroAnchor
 Trial = TypeVar("Trial", bound=_Trial)
+ENDS = ("era_end", "cohort_end")
+"""Anchors at the end of the entry; all others are time zero."""
 
 
-def _with_risk_in_order(
-    design: Trial, start: EraAnchor | ZeroAnchor, end: EraAnchor | ZeroAnchor
-) -> Trial:
-    if start.anchor != "era_end" and start.offset_days < 0:
+def _with_risk_in_order(design: Trial, start: Anchor, end: Anchor) -> Trial:
+    if start.anchor not in ENDS and start.offset_days < 0:
         raise ValueError("risk_start lies before time zero")
-    if start.anchor == end.anchor and end.offset_days < start.offset_days:
+    if (start.anchor in ENDS) == (end.anchor in ENDS) and end.offset_days < start.offset_days:
         raise ValueError("risk_end lies before risk_start")
     return design
 
 
-Design = Annotated[NewUserDesign | DeviceShownDesign, Field(discriminator="type")]
+Design = Annotated[NewUserDesign | DeviceShownDesign | CohortDesign, Field(discriminator="type")]

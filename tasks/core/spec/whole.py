@@ -13,9 +13,12 @@ from tasks.core.spec.base import AS_TUPLE, Frozen
 from tasks.core.spec.code_lists import CodeList
 from tasks.core.spec.cohorts import Cohort
 from tasks.core.spec.covariates import Covariate
-from tasks.core.spec.design import Arm, Design, Device, DeviceArm, DrugArm, Outcome
+from tasks.core.spec.design import Arm, Design, Device, Outcome
+from tasks.core.spec.estimands import Estimand
 from tasks.core.spec.sources import LakeSource, Source, TableSource
 from tasks.core.spec.study import Privacy, Report, Study
+
+_ADJUSTMENTS = ("iptw_ate", "overlap", "matched")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +122,30 @@ class StudySpec(Frozen):
         return tuple((a, tables[a.source]) for a in self.analyses if a.source in tables)
 
     @property
-    def arms(self) -> tuple[DrugArm | DeviceArm, DrugArm | DeviceArm]:
+    def arms(self) -> tuple[Arm, Arm]:
         """Both arms, target first."""
         return self.trial.target, self.trial.comparator
 
     @property
     def adjustments(self) -> tuple[str, ...]:
         """Adjustments that some analysis or gate uses, each once, in a fixed order."""
-        used = {a.adjustment for a in self.analyses} | {g.adjustment for g in self.gates}
-        return tuple(name for name in ("iptw_ate", "overlap", "matched") if name in used)
+        of_all = self.adjustments_in(None)
+        used = {*of_all, *(g.adjustment for g in self.gates)}
+        return tuple(name for name in _ADJUSTMENTS if name in used)
+
+    def adjustments_in(self, population: str | None) -> tuple[str, ...]:
+        """Adjustments that some analysis of a population uses; None stands for everybody."""
+        used = {a.adjustment for a in self.lake_analyses if a.population == population}
+        return tuple(name for name in _ADJUSTMENTS if name in used)
+
+    def estimand_of(self, analysis: Analysis) -> Estimand | None:
+        """Return the estimand that an analysis serves, if it serves one."""
+        if self.design is None or analysis not in self.lake_analyses:
+            return None
+        estimands = self.design.estimands
+        if analysis.estimand is None and len(estimands) == 1:
+            return None if analysis.role == "replication" else estimands[0]
+        return next((e for e in estimands if e.id == analysis.estimand), None)
 
     def concepts_of(self, code_list: str) -> CodeList:
         """Return the code list of this id."""

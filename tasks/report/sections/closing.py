@@ -157,7 +157,7 @@ def _test(context: Context, row: Record) -> tuple[Runs, ...]:
     return (
         runs(words.term("statistic", row["statistic_name"])),
         (Run(str(row["analysis_id"]), tone="code"),),
-        runs(words.term("population", row["population"])),
+        runs(context.population_of(row)),
         runs(statistic, df if row["status"] == "ok" else ""),
         (context.number(row, "p_value", numbers.p_value),),
         _companion(context, row),
@@ -167,7 +167,12 @@ def _test(context: Context, row: Record) -> tuple[Runs, ...]:
 def _companion(context: Context, row: Record) -> Runs:
     """Return the hazard ratio of the same analysis, else of the same population."""
     same = context.first("hazard_ratio", analysis_id=row["analysis_id"], status="ok")
-    near = context.first("hazard_ratio", population=row["population"], status="ok")
+    near = context.first(
+        "hazard_ratio",
+        population=row["population"],
+        stratum_level=row.get("stratum_level"),
+        status="ok",
+    )
     estimate = same or near
     return context.with_interval(estimate, numbers.decimals) if estimate else runs(numbers.DASH)
 

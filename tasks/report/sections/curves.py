@@ -99,7 +99,7 @@ def _risk_points(context: Context, analysis: str) -> list[Record]:
 
 def _population(context: Context, analysis: str) -> str:
     row = context.first(analysis_id=analysis)
-    return context.words.term("population", row["population"] if row else None)
+    return context.population_of(row)
 
 
 def _text(context: Context, estimate: str) -> CurveText:

@@ -61,7 +61,7 @@ def _hazard_row(context: Context, row: Record) -> tuple[Runs, ...]:
         (Run(str(row["analysis_id"]), tone="code"),),
         runs(words.term("role", row["role"])),
         runs(words.term("method", row["method"])),
-        runs(words.term("population", row["population"])),
+        runs(context.population_of(row)),
         context.with_interval(row, numbers.decimals),
         (context.number(row, "n", numbers.whole),),
         (context.number(row, "n_events", numbers.whole),),
@@ -93,7 +93,7 @@ def forest(context: Context, rows: list[Record]) -> Figure | None:
 def _forest_point(context: Context, row: Record) -> Record:
     words = context.words
     role, method = words.term("role", row["role"]), words.term("method", row["method"])
-    population = words.term("population", row["population"])
+    population = context.population_of(row)
     return {
         "label": f"{role} · {population}",
         "detail": f"{method} · {words.term('se_method', row['se_method'])}",

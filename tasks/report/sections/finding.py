@@ -12,15 +12,27 @@ DIFFERENCES = ("rmst_difference", "risk_difference", "rate_difference")
 
 def section(context: Context) -> Section:
     """Return the key finding."""
-    primary = primary_row(context)
-    statements = statement(context, primary) if primary else (context.words.line("key.none"),)
+    rows = primary_rows(context)
+    primary = rows[0] if rows else None
+    statements = tuple(line for row in rows for line in statement(context, row))
+    statements = statements or (context.words.line("key.none"),)
     finding = Finding(statements, cautions(context, primary), tiles(context, primary))
     return Section("key-finding", context.words("section.key"), (finding,))
 
 
-def primary_row(context: Context) -> Record | None:
-    """Return the estimate of the pre-specified primary analysis."""
-    return context.first((*RATIOS, *DIFFERENCES), role="primary")
+def primary_rows(context: Context) -> list[Record]:
+    """Return the estimate of each pre-specified primary analysis, in the order of the study."""
+    found = []
+    for analysis in context.spec.analyses:
+        estimand = context.spec.estimand_of(analysis) if analysis.role == "primary" else None
+        if estimand is None:
+            continue
+        here = {"analysis_id": analysis.id, "role": "primary"}
+        measure = estimand.summary_measure
+        row = context.first(measure, **here) or context.first((*RATIOS, *DIFFERENCES), **here)
+        if row is not None:
+            found.append(row)
+    return found
 
 
 def statement(context: Context, row: Record) -> tuple[Runs, ...]:

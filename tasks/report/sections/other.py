@@ -102,7 +102,7 @@ def _line(context: Context, family: Family, key: Key, found: list[Record]) -> tu
         details.append(words.term("unit", unit))
     return (
         runs(name, LINE_BREAK if details else "", " · ".join(details)),
-        runs(words.term("population", first["population"])),
+        runs(context.population_of(first)),
         *(_estimate(context, row) for row in arms),
         _estimate(context, _pick(found, (family.difference,), None)),
         _estimate(context, _pick(found, (family.ratio,), None)),
@@ -149,7 +149,7 @@ def not_estimable(context: Context) -> list[Block]:
         (
             (Run(str(row["analysis_id"]), tone="code"),),
             runs(words.term("role", row["role"])),
-            runs(words.term("population", row["population"])),
+            runs(context.population_of(row)),
             runs(row["note"] or words("other.no_reason")),
         )
         for row in failed

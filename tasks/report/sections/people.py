@@ -49,9 +49,26 @@ def _drawn(context: Context, step: dict[str, Record]) -> Step:
     records = [step[arm] for arm in context.arms]
     excluded = [_count(context, record, "excluded") for record in records]
     remaining = [_count(context, record, "remaining") for record in records]
-    out = [context.words("people.excluded", n=text) for text in excluded]
-    left = [context.words("people.remaining", n=text) for text in remaining]
+    lost = zip(records, excluded, strict=True)
+    out = [_excluded(context, record, text) for record, text in lost]
+    left = [
+        _remaining(context, record, text) for record, text in zip(records, remaining, strict=True)
+    ]
     return Step(_label(context, records[0]), (out[0], out[1]), (left[0], left[1]))
+
+
+def _excluded(context: Context, record: Record, text: str) -> str:
+    """Say how many were left out; nothing where persons are only sorted into the arms."""
+    is_split = record["status"] == "ok" and record["excluded"] is None
+    return "" if is_split else context.words("people.excluded", n=text)
+
+
+def _remaining(context: Context, record: Record, text: str) -> str:
+    """Say who remains; before anyone enters, of how many records."""
+    records = record.get("records")
+    if records is None:
+        return context.words("people.remaining", n=text)
+    return context.words("people.records", n=text, records=numbers.whole(records))
 
 
 def _label(context: Context, record: Record) -> str:
@@ -69,28 +86,38 @@ def attrition_table(context: Context, steps: list[dict[str, Record]]) -> Table:
     """Return the same numbers as a table."""
     words = context.words
     columns = [Column(words("people.step"), width=3)]
+    has_records = any(r.get("records") is not None for step in steps for r in step.values())
     for name in context.arms.values():
+        if has_records:
+            columns.append(Column(words("people.col_records"), "right", name, 1.1))
         columns.append(Column(words("people.col_excluded"), "right", name, 1.1))
         columns.append(Column(words("people.col_remaining"), "right", name, 1.1))
     rows = tuple(
         (
             runs(_label(context, step[next(iter(context.arms))])),
-            *(cell for arm in context.arms for cell in _cells(context, step[arm])),
+            *(
+                cell
+                for arm in context.arms
+                for cell in _cells(context, step[arm])[0 if has_records else 1 :]
+            ),
         )
         for step in steps
     )
     return Table("attrition_table", words("people.table"), tuple(columns), rows, small=True)
 
 
-def _cells(context: Context, record: Record) -> tuple[Runs, Runs]:
+def _cells(context: Context, record: Record) -> tuple[Runs, Runs, Runs]:
+    """Return the records, who was left out, and who remains."""
     source = f"attrition/{record['arm']}"
 
     def cell(column: str) -> Runs:
         at = place(source, step=record["step"], column=column)
         return (context.cell(record[column], record["status"], numbers.whole, at),)
 
+    dash = runs(numbers.DASH)
     entry = record["step"] == 0 and not record["excluded"]
-    return (runs(numbers.DASH) if entry else cell("excluded")), cell("remaining")
+    records = cell("records") if record.get("records") is not None else dash
+    return records, dash if entry else cell("excluded"), cell("remaining")
 
 
 def follow_up(context: Context) -> list[Block]:

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator
 
-from tasks.core.spec import CodeList, DeviceArm, DeviceShownDesign, DrugArm, NewUserDesign
+from tasks.core.spec import (
+    Arm,
+    CodeList,
+    CohortArm,
+    CohortDesign,
+    ConditionOutcome,
+    DrugArm,
+    NewUserDesign,
+)
 from tasks.report.blocks import (
     Block,
     Column,
@@ -16,6 +24,7 @@ from tasks.report.blocks import (
     runs,
 )
 from tasks.report.context import Context
+from tasks.report.sections.trial import estimands, statements, strategies
 
 
 def section(context: Context) -> Section:
@@ -25,6 +34,8 @@ def section(context: Context) -> Section:
         Paragraph(runs(study.question.in_language(context.language)), lead=True),
         *([_parts_table(context)] if context.spec.has_trial else []),
         Facts(facts(context)),
+        *strategies(context),
+        *estimands(context),
         *device(context),
     ]
     return Section("question", words("section.question"), tuple(blocks))
@@ -39,14 +50,14 @@ def _parts_table(context: Context) -> Table:
 
 def parts(context: Context) -> list[tuple[str, Runs]]:
     """Return population, intervention, comparator, outcome, time and estimand."""
-    words, design = context.words, context.spec.trial.design
+    words = context.words
     return [
         (words("pico.population"), population(context)),
         (words("pico.intervention"), _arm(context, context.spec.trial.target)),
         (words("pico.comparator"), _arm(context, context.spec.trial.comparator)),
         (words("pico.outcome"), _outcome(context)),
         (words("pico.time"), runs(risk_window(context))),
-        (words("pico.estimand"), runs(design.estimand.in_language(context.language))),
+        (words("pico.estimand"), statements(context)),
     ]
 
 
@@ -59,15 +70,17 @@ def population(context: Context) -> Runs:
     if design.prior_outcome_days:
         days = str(design.prior_outcome_days)
         said.append(words.line("pico.washout", days=days, **context.names))
-    if isinstance(design, NewUserDesign):
-        said += _of_new_users(context, design)
+    if isinstance(design, NewUserDesign | CohortDesign):
+        said += _of_two_entries(context, design)
     return runs(*[part for line in said for part in (line, " ")][:-1])
 
 
 def _entry(context: Context) -> Runs:
     """Say how a person enters the study."""
     words, design = context.words, context.spec.trial.design
-    if not isinstance(design, DeviceShownDesign):
+    if isinstance(design, CohortDesign):
+        return words.line("pico.in_cohort", **context.names)
+    if isinstance(design, NewUserDesign):
         return words.line("pico.new_users", **context.names)
     return words.line(
         "pico.first_image",
@@ -78,7 +91,7 @@ def _entry(context: Context) -> Runs:
     )
 
 
-def _of_new_users(context: Context, design: NewUserDesign) -> Iterator[Runs]:
+def _of_two_entries(context: Context, design: NewUserDesign | CohortDesign) -> Iterator[Runs]:
     if design.common_period:
         yield context.words.line("pico.common_period")
     yield context.words.line(f"pico.both_{design.in_both_arms}")
@@ -104,17 +117,21 @@ def offset(days: int) -> str:
     return "" if days == 0 else f" + {days}" if days > 0 else f" − {-days}"
 
 
-def _arm(context: Context, arm: DrugArm | DeviceArm) -> Runs:
+def _arm(context: Context, arm: Arm) -> Runs:
+    name = context.arm_name(arm.id)
     if isinstance(arm, DrugArm):
-        return _defined(context.arm_name(arm.id), _concepts(context, arm.code_list))
+        return _defined(name, _concepts(context, arm.code_list))
+    if isinstance(arm, CohortArm):
+        return _defined(name, context.words.line("pico.cohort", cohort=arm.cohort))
     key = "pico.arm_shown" if arm.shown else "pico.arm_not_shown"
-    return _defined(context.arm_name(arm.id), context.words.line(key))
+    return _defined(name, context.words.line(key))
 
 
 def _outcome(context: Context) -> Runs:
-    return _defined(
-        context.names["outcome"], _concepts(context, context.spec.trial.outcome.code_list)
-    )
+    outcome, name = context.spec.trial.outcome, context.names["outcome"]
+    if isinstance(outcome, ConditionOutcome):
+        return _defined(name, _concepts(context, outcome.code_list))
+    return _defined(name, context.words.line("pico.cohort", cohort=outcome.cohort))
 
 
 def _defined(name: str, detail: Runs) -> Runs:

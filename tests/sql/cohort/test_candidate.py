@@ -71,6 +71,8 @@ def test_the_common_period_is_taken_before_people_are_lost_to_observation(con):
     assert rows_of(con, "select * from cohort.common_period") == [("2018-01-01", "2021-01-01")]
     assert rows_of(con, "select person_id from cohort.subject") == [(1,), (2,), (4,)]
     assert lost(con) == {
+        "records": 0,
+        "with_code": 3,
         "first_era": 0,
         "in_observation": 0,
         "in_one_arm": 0,

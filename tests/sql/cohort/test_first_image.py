@@ -29,7 +29,9 @@ PARAMS = {
     "risk_end_anchor": "entry_start",
     "risk_end_offset_days": 365,
     "competing": "death",
-    "steps": ENTERING["device_shown_or_not"].steps,
+    "raw_steps": ENTERING["device_shown_or_not"].raw_steps,
+    "steps": ENTERING["device_shown_or_not"].steps(()),
+    "is_split_by_entry": True,
 }
 IMAGES = (
     "procedure_occurrence_id:int | person_id:int | procedure_concept_id:int | procedure_date:date "
@@ -162,12 +164,16 @@ def test_the_arms_their_losses_and_their_follow_up(con):
         con,
         "select arm, step_id, remaining, excluded from cohort.attrition order by arm_order, step",
     ) == [
-        ("ai_shown", "first_image", 4, 0),
+        ("ai_shown", "records", 7, 0),
+        ("ai_shown", "with_code", 7, 0),
+        ("ai_shown", "first_image", 4, None),
         ("ai_shown", "in_observation", 4, 0),
         ("ai_shown", "has_prior_observation", 3, 1),
         ("ai_shown", "has_no_prior_outcome", 2, 1),
         ("ai_shown", "has_time_at_risk", 2, 0),
-        ("ai_not_shown", "first_image", 3, 0),
+        ("ai_not_shown", "records", 7, 0),
+        ("ai_not_shown", "with_code", 7, 0),
+        ("ai_not_shown", "first_image", 3, None),
         ("ai_not_shown", "in_observation", 2, 1),
         ("ai_not_shown", "has_prior_observation", 2, 0),
         ("ai_not_shown", "has_no_prior_outcome", 2, 0),

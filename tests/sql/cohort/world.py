@@ -4,6 +4,8 @@ from tasks.cohort.build import ENTERING
 from tasks.core.sql import build_table
 from tests.tables import given
 
+NEW_USER = ENTERING["new_user_active_comparator"]
+
 PARAMS = {
     "code_list_ids": ["new", "old", "bleed"],
     "concept_ids": [1, 2, 10],
@@ -20,7 +22,9 @@ PARAMS = {
     "risk_end_anchor": "entry_end",
     "risk_end_offset_days": 30,
     "competing": "none",
-    "steps": ENTERING["new_user_active_comparator"].steps,
+    "raw_steps": NEW_USER.raw_steps,
+    "steps": NEW_USER.steps(()),
+    "is_split_by_entry": False,
 }
 
 ERAS = "person_id:int | drug_concept_id:int | drug_era_start_date:date | drug_era_end_date:date\n"
@@ -44,14 +48,21 @@ def build(con, eras, periods, conditions="", deaths="", **params):
     build_tables(con, "new_user_active_comparator", PARAMS | params)
 
 
-def build_tables(con, design, params):
+def build_tables(con, design, params, *, outcome="conditions"):
     """Build the cohort tables of a design from clean ones."""
     nothing_else = dict.fromkeys(
         ("include_mapped", "is_excluded"), [False] * len(params["concept_ids"])
     )
     given(con, "clean.concept_relationship", RELATIONSHIPS)
     build_table(con, "cohort.code_list", {**nothing_else, **params})
-    build_table(con, ENTERING[design].first, params)
-    build_table(con, "cohort.entry", params, variant=design)
-    for table in ("common_period", "candidate", "attrition", "subject"):
+    if ENTERING[design].first:
+        build_table(con, ENTERING[design].first, params)
+    for table, variant in (("raw_count", design), ("entry", design), ("outcome_event", outcome)):
+        build_table(con, f"cohort.{table}", params, variant=variant)
+    for table in ("common_period", "entry_index"):
+        build_table(con, f"cohort.{table}", params)
+    con.execute("create or replace table cohort.rule_met (rule_id varchar, index_id bigint)")
+    con.execute("create or replace table cohort.censor_event (person_id bigint, event_date date)")
+    build_table(con, "cohort.failed_rule", {"rule_ids": [], "is_required": []})
+    for table in ("candidate", "attrition", "arm_rule_mask", "subject"):
         build_table(con, f"cohort.{table}", params)

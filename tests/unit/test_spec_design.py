@@ -1,0 +1,214 @@
+"""Designs that mislead are refused or doubted by name, each with its key and a way out."""
+
+import copy
+
+import pytest
+import yaml
+
+from tasks.core.errors import SpecError
+from tasks.core.spec import load_study
+from tasks.core.spec.load import check_study
+from tests.design_world import DRUG, STUDIES, TEXT, native, population, rule, within, write
+
+
+def refusals(tmp_path, kind, changes):
+    with pytest.raises(SpecError) as caught:
+        load_study(write(tmp_path, kind, changes))
+    assert caught.value.exit_code == 11
+    assert all(m.where.startswith("mine.yaml:") and m.fix for m in caught.value.messages)
+    return [(m.code, m.what) for m in caught.value.messages]
+
+
+def doubts(tmp_path, kind, changes):
+    return [(m.code, m.what) for m in check_study(write(tmp_path, kind, changes))[1]]
+
+
+PAST = {"from_days": -30, "to_days": -1}
+
+
+def test_the_three_kinds_of_design_are_valid(tmp_path):
+    for kind in STUDIES:
+        assert load_study(write(tmp_path, kind, {})).design.type
+
+
+@pytest.mark.parametrize("key", ["strategies", "assignment", "estimands", "observability",
+                                 "eligibility", "competing", "censor_at"])  # fmt: skip
+def test_what_a_study_must_decide_has_no_default(tmp_path, key):
+    study = copy.deepcopy(DRUG)
+    del study["design"][key]
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(study, allow_unicode=True), encoding="utf-8")
+    with pytest.raises(SpecError, match=rf"design\.{key}: Field required"):
+        load_study(str(file))
+
+
+IMMORTAL, DESIGN, ESTIMAND = "E_SPEC_IMMORTAL_TIME", "E_SPEC_DESIGN", "E_SPEC_ESTIMAND"
+REFUSED = [
+    ("drug", {"design.grace_period_days": 30}, DESIGN, "clone-censor-weight"),
+    ("drug", {"design.eligibility": rule(within({"from_days": 0, "to_days": 30}))}, IMMORTAL,
+     "design.eligibility.0.require.within: reaches to day 30"),
+    ("drug", {"design.eligibility": rule(within())}, IMMORTAL, "no window that ends"),
+    ("drug", {"design.eligibility": rule(within({"from_days": -30}), "exclude")}, IMMORTAL,
+     "design.eligibility.0.exclude.within"),
+    ("drug", {"design.eligibility": rule(within({"to_days": -1, "index": "end"}))}, IMMORTAL,
+     "no window"),
+    ("drug", {"design.eligibility": rule({"all": [within(PAST), {"any": [within()]}]})}, IMMORTAL,
+     "require.all.1.any.0.within"),
+    ("drug", {"design.eligibility": rule(within(PAST, having=within({"to_days": 365})))}, IMMORTAL,
+     "require.events.having.within: reaches to day 364"),
+    ("drug", {"design.eligibility": rule({"observation": {"prior_days": 0, "post_days": 9}})},
+     IMMORTAL, "asks for 9 days"),
+    ("drug", {"design.populations": population(within({"to_days": 1}))}, IMMORTAL,
+     "design.populations.0.require.within: reaches to day 1"),
+    ("drug", {"design.eligibility": rule(within(PAST), rule_id="in_observation")}, DESIGN,
+     "a step that every attrition has"),
+    ("drug", {"design.eligibility": rule(within(PAST, code_list="nothing"))}, "E_SPEC_PARSE",
+     "['nothing'] are used but not defined"),
+    ("drug", {"design.eligibility": rule(within(PAST)) * 2}, ESTIMAND,
+     "two entries of design.eligibility have the same id"),
+    ("drug", {"design.censor_events": [{"domain": "drug_exposure", "code_list": "nothing"}]},
+     "E_SPEC_PARSE", "['nothing'] are used but not defined"),
+    ("drug", {"code_lists.2.concepts": [192671, 1124300]}, DESIGN, "holds concepts of the outcome"),
+    ("drug", {"design.observability.outcome.source": "not_observed"}, DESIGN, "not observed"),
+    ("drug", {"design.competing": "death"}, DESIGN, "death competes, but is not observed"),
+    ("drug", {"design.risk_start": {"anchor": "era_start", "offset_days": -1}}, "E_SPEC_PARSE",
+     "before time zero"),
+    ("drug", {"analyses.1.role": "secondary"}, ESTIMAND, "no analysis is primary"),
+    ("drug", {"analyses.2.role": "primary"}, ESTIMAND, "are all primary"),
+    ("drug", {"analyses.1.method": "rmst", "analyses.1.ties": None, "analyses.1.std_error": None,
+              "analyses.1.horizon_days": 30}, ESTIMAND, "does not estimate the hazard_ratio"),
+    ("drug", {"analyses.1.estimand": "other"}, ESTIMAND, "no estimand 'other'"),
+    ("drug", {"analyses.1.population": "other"}, ESTIMAND, "no population 'other'"),
+    ("drug", {"design.estimands": []}, ESTIMAND, "role primary, but the design has no estimand"),
+    ("drug", {"design.estimands.1": DRUG["design"]["estimands"][0] | {"id": "second"}}, ESTIMAND,
+     "this analysis names none"),
+    ("device", {"design.eligibility": rule({"events": {"domain": "device_inference"},
+                                            "at_least": 1,
+                                            "within": [{"from_days": 0, "to_days": 0}]})},
+     DESIGN, "selects by device_inference on the day of the image"),
+    ("device", {"design.populations": population({"none": [
+        {"events": {"domain": "device_reading"}, "at_least": 1, "within": [{"to_days": 0}]}]})},
+     DESIGN, "selects by device_reading"),
+    ("cohort", {"target.cohort": "nobody"}, "E_SPEC_PARSE", "cohort 'nobody' is used"),
+    ("cohort", {"target.cohort": "old"}, "E_SPEC_PARSE", "a cohort each of their own"),
+    ("cohort", {"target": {"name": TEXT, "code_list": "celecoxib"}}, "E_SPEC_PARSE",
+     "target needs cohort"),
+    ("cohort", {"cohorts.2": native("arm_new", "celecoxib")}, DESIGN, "has the name of an arm"),
+    ("cohort", {"cohorts.0.entry.observation.post_days": 30}, IMMORTAL,
+     "entry demands 30 days of later observation; as target it makes its persons immortal"),
+    ("cohort", {"cohorts.1.rules": rule(within({"from_days": 0, "to_days": 30}))}, IMMORTAL,
+     "rule a_rule reaches to day 30; as comparator"),
+    ("cohort", {"cohorts.0.entry.limit": "last"}, IMMORTAL, "the last event"),
+    ("cohort", {"cohorts.0.keep": "last"}, IMMORTAL, "the last span"),
+    ("cohort", {"cohorts.0.entry.any.0.having": within({"to_days": 9})}, IMMORTAL,
+     "cohorts.0.entry.any.0.having.within: entry reaches to day 9"),
+    ("cohort", {"outcome": {"name": TEXT, "cohort": "new"}}, DESIGN,
+     "the outcome is the cohort of the target"),
+    ("cohort", {"cohorts.2": native("bleed", "celecoxib"),
+                "outcome": {"name": TEXT, "cohort": "bleed"}}, DESIGN,
+     "by which persons enter, holds concepts of the outcome"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "changes", "code", "told"), REFUSED,
+                         ids=lambda value: value[:40] if isinstance(value, str) else "")  # fmt: skip
+def test_refused_by_name(tmp_path, kind, changes, code, told):
+    found = refusals(tmp_path, kind, changes)
+    assert [c for c, what in found if told in what] == [code] * sum(told in w for _, w in found)
+    assert any(told in what for _, what in found), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition"),
+    [
+        ("drug", within({"from_days": -30, "to_days": 0})),
+        ("drug", within({"from_days": -30}, {"to_days": -1})),
+        ("drug", within({"to_days": -365}, having=within({"to_days": 365}))),
+        ("drug", {"observation": {"prior_days": 30, "post_days": 0}}),
+        ("drug", {"age": {"method": "exact", "at_least": 18}}),
+        ("device", {"events": {"domain": "device_inference"}, "at_most": 0, "within": [PAST]}),
+    ],
+)
+def test_what_is_known_at_time_zero_may_decide(tmp_path, kind, condition):
+    assert load_study(write(tmp_path, kind, {"design.eligibility": rule(condition)}))
+
+
+HOSPITAL = {"design.observability.outcome.source": "hospital"}
+LOYAL = population(within({"from_days": -365, "to_days": -1}))
+DOUBTED = [
+    ("drug", {}, "W_REVERSE_CAUSATION", "an outcome on the day of time zero"),
+    ("drug", {"design.prior_observation_days": 0}, "W_PREVALENT_USERS", "before the first era"),
+    ("drug", {"design.prior_outcome_days": 0}, "W_PRIOR_OUTCOME", "stay in"),
+    ("drug", {"design.observability.death.source": "registry"}, "W_COMPETING", "does not compete"),
+    ("drug", HOSPITAL, "W_LOYAL", "outside the hospital"),
+    ("drug", {"analyses.9.adjustment": "none", "analyses.11.adjustment": "none"}, "W_RISK_MEASURE",
+     "a hazard ratio alone"),
+    ("device", {"device.approval_number": None}, "W_APPROVAL", "no approval number"),
+    ("device", {"design.strategies.target": TEXT}, "W_APPROVAL", "at which threshold"),
+    ("cohort", {"cohorts.0.entry.washout_days": None}, "W_PREVALENT_USERS", "of the target before"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "changes", "code", "told"), DOUBTED)
+def test_doubted_by_name(tmp_path, kind, changes, code, told):
+    assert [what for c, what in doubts(tmp_path, kind, changes) if c == code and told in what]
+
+
+def test_nothing_is_doubted_without_reason(tmp_path):
+    assert doubts(tmp_path, "device", {}) == []
+    assert doubts(tmp_path, "cohort", {}) == []
+    answered = HOSPITAL | {
+        "design.populations": LOYAL,
+        "analyses.2.population": "some",
+        "design.risk_start.offset_days": 1,
+    }
+    assert doubts(tmp_path, "drug", answered) == []
+    first = {
+        "cohorts.0.entry.washout_days": None,
+        "cohorts.0.entry.any.0.first_ever": True,
+    }
+    assert doubts(tmp_path, "cohort", first) == []
+
+
+def test_the_rules_of_a_foreign_cohort_were_read_by_nobody(tmp_path):
+    (tmp_path / "new.sql").write_text("select 1", encoding="utf-8")
+    foreign = {"cohorts.0": {"id": "new", "sql": "new.sql"}}
+    assert [code for code, _ in doubts(tmp_path, "cohort", foreign)] == ["W_UNREAD_RULES"]
+
+
+def test_without_an_estimand_a_study_replicates_or_explores(tmp_path):
+    changes = {
+        "design.estimands": [],
+        "analyses": [DRUG["analyses"][0], DRUG["analyses"][7] | {"role": "exploratory"}],
+    }
+    spec = load_study(write(tmp_path, "drug", changes))
+    assert [spec.estimand_of(analysis) for analysis in spec.analyses] == [None, None]
+
+
+def test_several_estimands_have_a_primary_analysis_each(tmp_path):
+    by_time = DRUG["design"]["estimands"][0] | {
+        "id": "by_time",
+        "summary_measure": "rmst_difference",
+    }
+    analyses = [a | {"estimand": "bleeding_while_exposed"} for a in DRUG["analyses"]]
+    del analyses[0]["estimand"]
+    analyses[9] |= {"estimand": "by_time", "role": "primary"}
+    changes = {"design.estimands.1": by_time, "analyses": analyses}
+    spec = load_study(write(tmp_path, "drug", changes))
+    assert [a.id for a in spec.analyses if a.role == "primary"] == ["primary", "rmst_overlap"]
+    assert spec.estimand_of(spec.analyses[9]).id == "by_time"
+    assert spec.estimand_of(spec.analyses[0]) is None
+
+
+def test_doubts_are_shown_and_refuse_nothing(capsys, tmp_path):
+    from typer.testing import CliRunner
+
+    from flows.cli import app
+
+    file = write(tmp_path, "drug", {})
+    ran = CliRunner().invoke(app, ["study", "check", file, "--json"])
+    assert ran.exit_code == 0
+    assert '"code": "W_REVERSE_CAUSATION"' in ran.stdout
+    ran = CliRunner().invoke(app, ["study", "check", file])
+    assert ran.exit_code == 0
+    assert "W_REVERSE_CAUSATION mine.yaml:" in capsys.readouterr().err + ran.stderr
