@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import duckdb
 
+from tasks.cohort.covariates import build_covariates, tables_of_covariates
 from tasks.cohort.workspace import open_clean, open_raw
+from tasks.core.duck import single
 from tasks.core.spec import (
     NOT_SHOWN,
     SHOWN,
-    ConditionCovariates,
     DeviceShownDesign,
     EraAnchor,
-    NamedConditionCovariates,
     NewUserDesign,
     StudySpec,
     ZeroAnchor,
@@ -53,19 +53,16 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     """Build every cohort table of a study in an opened workspace; return the number of people."""
     assert spec.lake is not None  # noqa: S101 - a comparison has cohorts of the lake
     open_raw(con, spec.lake, tables_read(spec))
-    people = build_subjects(con, spec)
-    for covariate in spec.covariates:
-        match covariate:
-            case ConditionCovariates():
-                build_table(con, "cohort.condition_covariate", _window(covariate))
-            case NamedConditionCovariates():
-                build_table(con, "cohort.named_condition_covariate", _window(covariate))
-    return people
+    build_subjects(con, spec)
+    build_covariates(con, spec)
+    left = single(con, "select count(*) from cohort.subject")
+    return int(str(left))
 
 
 def tables_read(spec: StudySpec) -> tuple[str, ...]:
     """Return the tables of the lake that a study reads."""
-    return (*_READ_BY_ALL, *ENTERING[spec.trial.design.type].read)
+    needed = {*_READ_BY_ALL, *ENTERING[spec.trial.design.type].read}
+    return tuple(sorted(needed | tables_of_covariates(spec)))
 
 
 def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
@@ -128,17 +125,3 @@ def _entry_params(
 def _anchor(anchor: EraAnchor | ZeroAnchor) -> str:
     """Return the same day in terms of the entry into an arm."""
     return "entry_end" if anchor.anchor == "era_end" else "entry_start"
-
-
-def _window(covariate: ConditionCovariates | NamedConditionCovariates) -> Mapping[str, object]:
-    lists = (
-        {"excluded": list(covariate.exclude)}
-        if isinstance(covariate, ConditionCovariates)
-        else {"covariate_lists": list(covariate.code_lists)}
-    )
-    return {
-        "window_start_days": covariate.window_start_days,
-        "window_end_days": covariate.window_end_days,
-        "min_share": covariate.min_share,
-        **lists,
-    }

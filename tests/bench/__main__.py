@@ -19,7 +19,7 @@ import pandas as pd
 from lifelines import CoxPHFitter, KaplanMeierFitter
 
 from flows.orders.delivery import deliver
-from tasks.cohort.build import build_subjects
+from tasks.cohort.build import build_subjects, tables_read
 from tasks.cohort.workspace import open_raw
 from tasks.core.duck import duck, quoted
 from tasks.core.lake import newest_snapshot, open_lake

@@ -6,13 +6,23 @@ together, `load` reads them.
 
 from tasks.core.spec.analyses import Adjustment, Analysis, Gate
 from tasks.core.spec.base import Text
+from tasks.core.spec.characterisation import EVERYBODY, Characterisation
 from tasks.core.spec.code_lists import CodeList
 from tasks.core.spec.covariates import (
     AgeCovariate,
+    CalendarCovariate,
+    CharlsonCovariate,
+    CohortCovariate,
+    ConceptCovariates,
     ConditionCovariates,
     Covariate,
+    DeviceImageCovariate,
+    MeasurementCovariates,
     NamedConditionCovariates,
+    NamedCovariates,
     SexCovariate,
+    SiteCovariate,
+    VisitCovariate,
 )
 from tasks.core.spec.design import (
     NOT_SHOWN,
@@ -31,28 +41,39 @@ from tasks.core.spec.study import Report, Study
 from tasks.core.spec.whole import StudySpec
 
 __all__ = [
+    "EVERYBODY",
     "NOT_SHOWN",
     "SHOWN",
     "Adjustment",
     "AgeCovariate",
     "Analysis",
+    "CalendarCovariate",
+    "Characterisation",
+    "CharlsonCovariate",
     "CodeList",
+    "CohortCovariate",
+    "ConceptCovariates",
     "ConditionCovariates",
     "Covariate",
     "Device",
     "DeviceArm",
+    "DeviceImageCovariate",
     "DeviceShownDesign",
     "DrugArm",
     "EraAnchor",
     "Gate",
     "LakeSource",
+    "MeasurementCovariates",
     "NamedConditionCovariates",
+    "NamedCovariates",
     "NewUserDesign",
     "Report",
     "SexCovariate",
+    "SiteCovariate",
     "Study",
     "StudySpec",
     "Text",
+    "VisitCovariate",
     "ZeroAnchor",
     "load_study",
     "study_file",

@@ -4,35 +4,16 @@ A check reads the blocks it declares and yields faults with the key at fault. Ch
 blocks that they read are valid, so that one look at a file shows all of its faults.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
+from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.cohorts import code_lists_in
-from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
 from tasks.core.spec.design import DeviceArm, DeviceShownDesign, DrugArm
+from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.whole import StudySpec
 
+__all__ = ["CHECKS", "Check", "Fault", "KeyPath", "faults_of"]
 RESERVED = ("attrition", "balance", "cohorts", "follow_up", "propensity", "sites")
-KeyPath = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a study, or (`is_warning`) doubtful, and how to mend it."""
-
-    path: KeyPath
-    what: str
-    fix: str = "correct the value; the schema stands in docs/study.schema.json."
-    code: str = "E_SPEC_PARSE"
-    is_warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A check and the blocks of the study that it reads."""
-
-    blocks: tuple[str, ...]
-    find: Callable[[StudySpec], Iterator[Fault]]
 
 
 def _trial_is_whole(spec: StudySpec) -> Iterator[Fault]:
@@ -103,13 +84,6 @@ def _one_primary(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("analyses",), what, "make all but one secondary or sensitivity.")
 
 
-def _each_kind_of_covariate_once(spec: StudySpec) -> Iterator[Fault]:
-    kinds = [covariate.kind for covariate in spec.covariates]
-    for place, kind in enumerate(kinds):
-        if kind in kinds[:place]:
-            yield Fault(("covariates", place), f"covariates of kind {[kind]} stand twice")
-
-
 def _adjusts_with_something(spec: StudySpec) -> Iterator[Fault]:
     adjusted = [a.id for a in spec.analyses if a.adjustment != "none"]
     if adjusted and not spec.covariates:
@@ -129,8 +103,8 @@ CHECKS: tuple[Check, ...] = (
     Check(("sources", "code_lists", "cohorts", "covariates", "analyses"), _ids_are_unique),
     Check(("analyses",), _analyses_are_named_freely),
     Check(("analyses",), _one_primary),
-    Check(("covariates",), _each_kind_of_covariate_once),
     Check(("analyses", "covariates"), _adjusts_with_something),
+    *DESCRIBE_CHECKS,
 )
 
 
@@ -153,16 +127,6 @@ def _lists_of_roles(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
 def _lists_used(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
     yield from _lists_of_roles(spec)
     for place, covariate in enumerate(spec.covariates):
-        yield from ((("covariates", place), name) for name in _lists_of(covariate))
+        yield from ((("covariates", place), name) for name in covariate.lists_named)
     for place, cohort in enumerate(spec.cohorts):
         yield from ((("cohorts", place), name) for name in sorted(code_lists_in(cohort)))
-
-
-def _lists_of(covariate: Covariate) -> tuple[str, ...]:
-    match covariate:
-        case ConditionCovariates():
-            return covariate.exclude
-        case NamedConditionCovariates():
-            return covariate.code_lists
-        case _:
-            return ()
