@@ -10,7 +10,8 @@
 --          clean.device_exposure,
 --          clean.measurement,
 --          clean.visit_occurrence
--- Params:  $domains (list of tables that are read), $reads_source (whether codes of the source are),
+-- Params:  $any_domains (tables of which every concept is asked for), $detail_domains (tables that
+--          other requests read), $reads_source (whether codes of the source are read),
 --          $first_day, $last_day (days relative to time zero that hold every window),
 --          $request_ids, $covariate_ids, $request_domains, $first_days, $last_days, $list_ids,
 --          $cohort_ids, $takes, $units, $levels, $min_shares, $max_shares, $weights, $not_beside
@@ -71,7 +72,7 @@ prefixes as (
 
 ),
 
-events as (
+events as not materialized (
 
     select
         'condition_occurrence' as domain,
@@ -86,8 +87,6 @@ events as (
         null::double as range_high,
 
     from clean.condition_occurrence
-
-    where list_contains($domains::varchar[], 'condition_occurrence')
 
     union all
 
@@ -105,8 +104,6 @@ events as (
 
     from clean.condition_era
 
-    where list_contains($domains::varchar[], 'condition_era')
-
     union all
 
     select
@@ -122,8 +119,6 @@ events as (
         null::double as range_high,
 
     from clean.drug_exposure
-
-    where list_contains($domains::varchar[], 'drug_exposure')
 
     union all
 
@@ -141,8 +136,6 @@ events as (
 
     from clean.drug_era
 
-    where list_contains($domains::varchar[], 'drug_era')
-
     union all
 
     select
@@ -158,8 +151,6 @@ events as (
         null::double as range_high,
 
     from clean.procedure_occurrence
-
-    where list_contains($domains::varchar[], 'procedure_occurrence')
 
     union all
 
@@ -177,8 +168,6 @@ events as (
 
     from clean.observation
 
-    where list_contains($domains::varchar[], 'observation')
-
     union all
 
     select
@@ -194,8 +183,6 @@ events as (
         null::double as range_high,
 
     from clean.device_exposure
-
-    where list_contains($domains::varchar[], 'device_exposure')
 
     union all
 
@@ -213,8 +200,6 @@ events as (
 
     from clean.measurement
 
-    where list_contains($domains::varchar[], 'measurement')
-
     union all
 
     select
@@ -231,7 +216,26 @@ events as (
 
     from clean.visit_occurrence
 
-    where list_contains($domains::varchar[], 'visit_occurrence')
+
+),
+
+near_any as (
+
+    select
+        covariate_index.index_id,
+        events.domain,
+        events.concept_id,
+        events.event_date - covariate_index.time_zero_date as day,
+
+    from cohort.covariate_index
+
+    inner join events
+        on covariate_index.person_id = events.person_id
+        and events.event_date
+            between covariate_index.time_zero_date + $first_day::integer
+            and covariate_index.time_zero_date + $last_day::integer
+
+    where list_contains($any_domains::varchar[], events.domain)
 
 ),
 
@@ -239,9 +243,6 @@ near as materialized (
 
     select
         covariate_index.index_id,
-        covariate_index.population_id,
-        covariate_index.person_id,
-        covariate_index.time_zero_date,
         events.* exclude (person_id, source_code),
         upper(replace(trim(events.source_code), '.', '')) as source_code,
         events.event_date - covariate_index.time_zero_date as day,
@@ -253,6 +254,8 @@ near as materialized (
         and events.event_date
             between covariate_index.time_zero_date + $first_day::integer
             and covariate_index.time_zero_date + $last_day::integer
+
+    where list_contains($detail_domains::varchar[], events.domain)
 
 ),
 
@@ -298,30 +301,27 @@ coded as (
 
 ),
 
-every_concept as (
+any_concept as (
 
     select
-        near.* exclude (domain, unit_concept_id),
-        near.unit_concept_id,
+        near_any.index_id,
         requests.request_id,
-        near.concept_id as level,
-        requests.takes,
+        near_any.concept_id as level,
 
-    from near
+    from near_any
 
     inner join requests
-        on near.domain = requests.domain
-        and near.day between requests.first_day and requests.last_day
-        and requests.list_id is null
+        on near_any.domain = requests.domain
+        and near_any.day between requests.first_day and requests.last_day
 
     left join exclusions
         on requests.request_id = exclusions.request_id
-        and near.concept_id = exclusions.concept_id
+        and near_any.concept_id = exclusions.concept_id
 
     where requests.level is null
-        and near.concept_id <> 0
+        and requests.takes = 'any'
+        and near_any.concept_id <> 0
         and exclusions.request_id is null
-        and (requests.unit_concept_id is null or requests.unit_concept_id = near.unit_concept_id)
 
 ),
 
@@ -385,52 +385,57 @@ listed as (
 
     where requests.takes = 'count' and requests.list_id is null
 
+    union all
+
+    select
+        near.* exclude (domain, unit_concept_id),
+        near.unit_concept_id,
+        requests.request_id,
+        near.concept_id as level,
+        requests.takes,
+
+    from near
+
+    inner join requests
+        on near.domain = requests.domain
+        and near.day between requests.first_day and requests.last_day
+
+    where requests.level is null
+        and requests.takes <> 'any'
+        and near.concept_id <> 0
+        and (requests.unit_concept_id is null or requests.unit_concept_id = near.unit_concept_id)
+
 ),
 
 recorded as (
 
     select distinct
-        every_concept.index_id,
-        every_concept.population_id,
-        every_concept.person_id,
-        every_concept.request_id,
-        every_concept.level,
+        found.index_id,
+        found.request_id,
+        found.level,
 
-    from every_concept
-
-    where every_concept.takes = 'any'
-
-    union
-
-    select
-        listed.index_id,
-        listed.population_id,
-        listed.person_id,
-        listed.request_id,
-        listed.level,
-
-    from listed
-
-    where listed.takes in ('any', 'component')
-
-    union
-
-    select
-        covariate_index.index_id,
-        covariate_index.population_id,
-        covariate_index.person_id,
-        requests.request_id,
-        requests.level,
-
-    from cohort.covariate_index
-
-    inner join cohort.cohort
-        on covariate_index.person_id = cohort.person_id
-
-    inner join requests
-        on cohort.cohort_id = requests.cohort_id
-        and cohort.start_date <= covariate_index.time_zero_date + requests.last_day
-        and cohort.end_date >= covariate_index.time_zero_date + requests.first_day
+    from (
+        select * from any_concept
+        union all
+        select
+            listed.index_id,
+            listed.request_id,
+            listed.level,
+        from listed
+        where listed.takes in ('any', 'component')
+        union all
+        select
+            covariate_index.index_id,
+            requests.request_id,
+            requests.level,
+        from cohort.covariate_index
+        inner join cohort.cohort
+            on covariate_index.person_id = cohort.person_id
+        inner join requests
+            on cohort.cohort_id = requests.cohort_id
+            and cohort.start_date <= covariate_index.time_zero_date + requests.last_day
+            and cohort.end_date >= covariate_index.time_zero_date + requests.first_day
+    ) as found
 
 ),
 
@@ -438,8 +443,6 @@ counted as (
 
     select
         listed.index_id,
-        listed.population_id,
-        listed.person_id,
         listed.request_id,
         listed.level,
         count(distinct listed.event_id)::double as value,
@@ -448,7 +451,10 @@ counted as (
 
     where listed.takes = 'count'
 
-    group by all
+    group by
+        listed.index_id,
+        listed.request_id,
+        listed.level
 
 ),
 
@@ -456,8 +462,6 @@ measured as (
 
     select
         measurements.index_id,
-        measurements.population_id,
-        measurements.person_id,
         measurements.request_id,
         measurements.level,
         case measurements.takes
@@ -471,11 +475,7 @@ measured as (
             )::integer)::double
         end as value,
 
-    from (
-        select distinct * from every_concept
-        union
-        select distinct * from listed
-    ) as measurements
+    from (select distinct * from listed) as measurements
 
     where measurements.takes in ('last', 'mean', 'abnormal')
         and measurements.amount is not null
@@ -485,7 +485,11 @@ measured as (
             or measurements.range_high is not null
         )
 
-    group by all
+    group by
+        measurements.index_id,
+        measurements.request_id,
+        measurements.level,
+        measurements.takes
 
 ),
 
@@ -493,8 +497,6 @@ scored as (
 
     select
         hit.index_id,
-        hit.population_id,
-        hit.person_id,
         min(hit.request_id) as request_id,
         0 as level,
         sum(requests.weight) as value,
@@ -515,11 +517,11 @@ scored as (
 
     where graver.index_id is null
 
-    group by hit.index_id, hit.population_id, hit.person_id, requests.covariate_id
+    group by hit.index_id, requests.covariate_id
 
 ),
 
-cells as (
+valued as (
 
     select
         recorded.*,
@@ -542,6 +544,20 @@ cells as (
     union all
 
     select * from scored where scored.value <> 0
+
+),
+
+cells as materialized (
+
+    select
+        covariate_index.population_id,
+        covariate_index.person_id,
+        valued.*,
+
+    from valued
+
+    inner join cohort.covariate_index
+        on valued.index_id = covariate_index.index_id
 
 ),
 

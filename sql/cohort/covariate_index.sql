@@ -10,7 +10,8 @@ with
 populations as (
 
     select
-        unnest(list_zip($cohorts::varchar[], range(1, len($cohorts::varchar[]) + 1))) as named,
+        unnest($cohorts::varchar[]) as cohort_id,
+        unnest(range(1, len($cohorts::varchar[]) + 1)) as population_id,
 
 ),
 
@@ -26,16 +27,16 @@ members as (
     union all
 
     select
-        populations.named[2] as population_id,
+        populations.population_id,
         cohort.person_id,
         min(cohort.start_date) as time_zero_date,
 
     from cohort.cohort
 
     inner join populations
-        on cohort.cohort_id = populations.named[1]
+        on cohort.cohort_id = populations.cohort_id
 
-    group by populations.named[2], cohort.person_id
+    group by populations.population_id, cohort.person_id
 
 ),
 

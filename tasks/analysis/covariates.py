@@ -69,11 +69,12 @@ class CovariateMatrix:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Column:
-    """One column as the rows that are not 0, and their values."""
+class _Block:
+    """Columns that stand side by side, as the cells that are not 0: row, column, value."""
 
-    covariate: Covariate
+    covariates: tuple[Covariate, ...]
     rows: IntArray
+    columns: IntArray
     values: FloatArray
 
 
@@ -112,11 +113,11 @@ def load_covariates(
     """
     persons = _persons(con, population)
     place = _Population(con, spec, population, persons, with_reference)
-    columns = [column for covariate in covariates for column in _columns(place, covariate)]
+    blocks = [block for covariate in covariates for block in _blocks(place, covariate)]
     return CovariateMatrix(
         np.asarray(persons["person_id"], dtype=np.int64),
-        tuple(column.covariate for column in columns),
-        _matrix(columns, persons["person_id"].size),
+        tuple(covariate for block in blocks for covariate in block.covariates),
+        _matrix(blocks, persons["person_id"].size),
     )
 
 
@@ -140,17 +141,19 @@ def _arrays(
     return {name: np.ma.getdata(column) for name, column in found.items()}
 
 
-def _matrix(columns: Sequence[_Column], persons: int) -> Any:
-    shape = (persons, len(columns))
-    if not columns:
+def _matrix(blocks: Sequence[_Block], persons: int) -> Any:
+    widths = [len(block.covariates) for block in blocks]
+    shape = (persons, sum(widths))
+    if not blocks:
         return sparse.csr_array(shape)
-    rows = np.concatenate([c.rows for c in columns])
-    values = np.concatenate([c.values for c in columns])
-    places = np.repeat(np.arange(len(columns)), [c.rows.size for c in columns])
-    return sparse.csr_array((values, (rows, places)), shape=shape)
+    starts = np.cumsum([0, *widths])[:-1]
+    rows = np.concatenate([block.rows for block in blocks])
+    columns = np.concatenate([b.columns + s for b, s in zip(blocks, starts, strict=True)])
+    values = np.concatenate([block.values for block in blocks])
+    return sparse.csr_array((values, (rows, columns)), shape=shape)
 
 
-def _columns(place: _Population, covariate: CovariateSpec) -> Iterator[_Column]:
+def _blocks(place: _Population, covariate: CovariateSpec) -> Iterator[_Block]:
     match covariate:
         case AgeCovariate():
             yield from _age(place, covariate)
@@ -167,12 +170,13 @@ def _columns(place: _Population, covariate: CovariateSpec) -> Iterator[_Column]:
             yield from _history(place, covariate)
 
 
-def _full(covariate: Covariate, values: NDArray[Any]) -> _Column:
+def _full(covariate: Covariate, values: NDArray[Any]) -> _Block:
     rows = np.flatnonzero(values)
-    return _Column(covariate, rows, np.asarray(values, dtype=np.float64)[rows])
+    column = np.zeros(rows.size, dtype=np.int64)
+    return _Block((covariate,), rows, column, np.asarray(values, dtype=np.float64)[rows])
 
 
-def _age(place: _Population, covariate: AgeCovariate) -> Iterator[_Column]:
+def _age(place: _Population, covariate: AgeCovariate) -> Iterator[_Block]:
     name = "age_years" if covariate.method == "calendar_year" else "age_exact_years"
     ages = place.persons[name]
     if not covariate.bands:
@@ -195,7 +199,7 @@ def band_names(bands: Sequence[int]) -> list[str]:
     return [f"<{bands[0]}", *inner, f"{bands[-1]}+"]
 
 
-def _calendar(place: _Population, covariate: CalendarCovariate) -> Iterator[_Column]:
+def _calendar(place: _Population, covariate: CalendarCovariate) -> Iterator[_Block]:
     if covariate.unit == "linear":
         label = _said("calendar_linear")
         line = Covariate(covariate.id, *label, False, is_sparse=False)
@@ -214,7 +218,7 @@ def _interval_name(month: int, unit: str) -> str:
     )
 
 
-def _sexes(place: _Population, name: str) -> Iterator[_Column]:
+def _sexes(place: _Population, name: str) -> Iterator[_Block]:
     """One column for each recorded sex but the reference."""
     concepts = place.persons["gender_concept_id"]
     for concept in (int(c) for c in np.unique(concepts)):
@@ -228,7 +232,7 @@ def _sexes(place: _Population, name: str) -> Iterator[_Column]:
 
 def _category(
     place: _Population, name: str, levels: NDArray[Any], label: Any, level_id: Any = str
-) -> Iterator[_Column]:
+) -> Iterator[_Block]:
     """One column a level that somebody has; the first is the reference."""
     found = np.unique(levels)
     for level in found if place.with_reference else found[1:]:
@@ -239,7 +243,7 @@ def _category(
         yield _full(covariate, levels == level)
 
 
-def _image(place: _Population, covariate: DeviceImageCovariate) -> Iterator[_Column]:
+def _image(place: _Population, covariate: DeviceImageCovariate) -> Iterator[_Block]:
     found = _arrays(
         place.con,
         f"select index_id, {covariate.column} as level from cohort.index_image "  # noqa: S608
@@ -283,38 +287,40 @@ History = (
 )
 
 
-def _history(place: _Population, covariate: History) -> Iterator[_Column]:
+def _history(place: _Population, covariate: History) -> Iterator[_Block]:
     """One column a level that some people have, and others have not."""
     cells = _arrays(
         place.con,
-        "select index_id, level, value from cohort.covariate where population_id = $population "
-        "and covariate_id = $covariate order by level, index_id",
+        "select index_id, level, value from cohort.covariate "
+        "where population_id = $population and covariate_id = $covariate",
         {"population": place.number, "covariate": covariate.id},
     )
     rows, known = _rows(place, cells["index_id"])
-    levels, values = cells["level"][known], cells["value"][known]
-    found, starts = np.unique(levels, return_index=True)
+    found, columns = np.unique(cells["level"][known], return_inverse=True)
+    values = np.asarray(cells["value"][known], dtype=np.float64)
     names = _names(place, covariate, found)
-    for i, (level, part) in enumerate(zip(found, np.split(rows, starts[1:]), strict=True)):
-        mine = values[starts[i] : starts[i] + part.size]
-        yield from _column(place, covariate, int(level), names[i], part, mine)
-
-
-def _column(
-    place: _Population, covariate: History, level: int, name: Label, rows: IntArray,
-    values: FloatArray,
-) -> Iterator[_Column]:  # fmt: skip
-    kept = np.flatnonzero(values)
-    label = _label(covariate, name)
-    binary = _is_binary(covariate)
-    column = Covariate(_id_of(covariate, level), *label, binary)
-    yield _Column(column, rows[kept], values[kept])
+    made = tuple(
+        Covariate(_id_of(covariate, int(c)), *_label(covariate, name), _is_binary(covariate))
+        for c, name in zip(found, names, strict=True)
+    )
     if isinstance(covariate, MeasurementCovariates) and covariate.missing == "indicator":
+        yield from _with_indicators(place, _Block(made, rows, columns, values), names)
+        return
+    yield _Block(made, rows, columns, values)
+
+
+def _with_indicators(place: _Population, block: _Block, names: Sequence[Label]) -> Iterator[_Block]:
+    """Each column followed by one that marks who has no value."""
+    for i, covariate in enumerate(block.covariates):
+        mine = block.columns == i
+        yield _Block(
+            (covariate,), block.rows[mine], np.zeros(mine.sum(), dtype=np.int64), block.values[mine]
+        )
         gone = np.ones(place.index_id.size, dtype=bool)
-        gone[rows] = False
-        label = _of("missing", name)
+        gone[block.rows[mine]] = False
         if gone.any():
-            yield _full(Covariate(f"{_id_of(covariate, level)}=missing", *label, True), gone)
+            english, korean = _of("missing", names[i])
+            yield _full(Covariate(f"{covariate.id}=missing", english, korean, True), gone)
 
 
 def _is_binary(covariate: History) -> bool:

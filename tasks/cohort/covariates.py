@@ -136,7 +136,8 @@ def parameters(requests: Sequence[Request]) -> Mapping[str, object]:
     prefixes = [(i, prefix) for i, r in numbered for prefix in r.prefixes]
     excluded = [(i, name) for i, r in numbered for name in r.excluded]
     return {
-        "domains": sorted({r.domain for r in requests if r.domain}),
+        "any_domains": sorted({str(r.domain) for r in requests if _is_any(r)}),
+        "detail_domains": sorted({r.domain for r in requests if r.domain and not _is_any(r)}),
         "reads_source": any(r.list_id or r.prefixes for r in requests),
         "first_day": min((r.first_day for r in requests), default=0),
         "last_day": max((r.last_day for r in requests), default=0),
@@ -147,6 +148,11 @@ def parameters(requests: Sequence[Request]) -> Mapping[str, object]:
         "excluding": [i for i, _ in excluded],
         "excluded": [name for _, name in excluded],
     }
+
+
+def _is_any(request: Request) -> bool:
+    """Whether every concept of a domain is asked for, and only whether it is there."""
+    return request.level is None and request.takes == "any"
 
 
 def _concepts(covariate: ConceptCovariates) -> Request:

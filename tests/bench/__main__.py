@@ -30,6 +30,7 @@ from tasks.core.spec import load_study
 from tasks.simulate.consortium import simulate_consortium
 from tasks.stats.cox import cox
 from tasks.stats.survival import kaplan_meier
+from tests.bench.covariates import bench_covariates
 
 STUDY = "gibleed_celecoxib_diclofenac"
 # Rows a person; values are arithmetic in the row number, so the same persons give the same bytes.
@@ -101,6 +102,7 @@ def main():
         lines = [
             *bench_ingest(folder, arguments.persons),
             *bench_estimators(100_000),
+            *bench_covariates(100_000),
             *bench_simulation(folder, arguments.simulated),
         ]
     finally:
