@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from tasks.analysis.attrition import attrition_rows, attrition_table
 from tasks.analysis.balance import balance_table, max_smd
+from tasks.analysis.characterise import characterise
 from tasks.analysis.estimates import estimate
 from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_people
@@ -53,6 +54,7 @@ def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         for analysis in spec.analyses:
             name = "crude" if analysis.adjustment == "none" else analysis.adjustment
             rows += estimate(spec, analysis, populations.get(name))
+        rows += characterise(con, spec, populations)
         gates = judge_gates(spec.gates, people, balance, model)
     return Evidence(rows, attrition, balance, gates)
 

@@ -43,7 +43,7 @@ class Covariate:
 
     `group` joins the levels of one category, of which every person has exactly one; the level
     that is left out as the reference belongs to it too. `is_sparse` says that most persons have 0
-    because there is no record of them.
+    because there is no record of them; `among_measured` that a 0 without a record is no value.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Covariate:
     is_binary: bool
     group: str = ""
     is_sparse: bool = True
+    among_measured: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,11 +208,12 @@ def _calendar(place: _Population, covariate: CalendarCovariate) -> Iterator[_Blo
         return
     size = _MONTHS[covariate.unit]
     starts = place.persons["month"].astype(np.int64) // size * size
-    names = np.array([_interval_name(int(month), covariate.unit) for month in starts], dtype=str)
+    names = np.array([interval_name(int(month), covariate.unit) for month in starts], dtype=str)
     yield from _category(place, covariate.id, names, lambda n: _said("calendar", n))
 
 
-def _interval_name(month: int, unit: str) -> str:
+def interval_name(month: int, unit: str) -> str:
+    """Return the name of a calendar interval that starts in a month, counted from year 0."""
     year, month = divmod(month, 12)
     return {"year": f"{year}", "quarter": f"{year}-Q{month // 3 + 1}"}.get(
         unit, f"{year}-{month + 1:02d}"
@@ -300,7 +302,13 @@ def _history(place: _Population, covariate: History) -> Iterator[_Block]:
     values = np.asarray(cells["value"][known], dtype=np.float64)
     names = _names(place, covariate, found)
     made = tuple(
-        Covariate(_id_of(covariate, int(c)), *_label(covariate, name), _is_binary(covariate))
+        Covariate(
+            _id_of(covariate, int(c)),
+            *_label(covariate, name),
+            _is_binary(covariate),
+            among_measured=isinstance(covariate, MeasurementCovariates)
+            and covariate.missing is not None,
+        )
         for c, name in zip(found, names, strict=True)
     )
     if isinstance(covariate, MeasurementCovariates) and covariate.missing == "indicator":

@@ -90,6 +90,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "prob_cost_effective ceaf_optimal quadrant_probability evpi evppi evsi threshold_price "
         "eligible_population budget_impact".split()
     ),
+    "description": ("proportion", "missing_fraction", "record_fraction"),
     "adoption and safety": tuple(
         "eligible run shown acted_upon overridden uptake time_to_report downtime consent_ratio "
         "claims_ratio adverse_event_rate".split()
