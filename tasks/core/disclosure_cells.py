@@ -104,22 +104,18 @@ def _is_small_cell(row: Row, k: int) -> bool:
 
 
 def _table_one(rows: list[Row], places: Places, k: int) -> set[int]:
-    if any(is_small(rows[p]["n"], k) for p in places):
+    """Hide a covariate in all columns where it is small in one, and its whole category."""
+    mine = [rows[p] for p in places]
+    sizes = {(r["population"], r.get("arm")): r["n"] for r in mine if r.get("term") is None}
+    if any(is_small(n, k) for n in sizes.values()):
         return set(places)
-    sizes = {
-        (rows[p]["population"], rows[p].get("arm")): rows[p]["n"]
-        for p in places
-        if rows[p].get("term") is None
-    }
-    small = {
-        rows[p].get("term")
-        for p in places
-        if rows[p].get("term")
-        and (_is_small_cell(rows[p], k) or _few_unmeasured(rows[p], sizes, k))
-    }
-    groups = {rows[p].get("stratum_name") for p in places if rows[p].get("term") in small} - {None}
+    told = [row for row in mine if row.get("term")]
+    small = {r["term"] for r in told if _is_small_cell(r, k) or _few_unmeasured(r, sizes, k)}
+    groups = {row.get("stratum_name") for row in told if row["term"] in small} - {None}
     return {
-        p for p in places if rows[p].get("term") in small or rows[p].get("stratum_name") in groups
+        p
+        for p in places
+        if rows[p].get("term") in small or rows[p].get("stratum_name") in groups
     }
 
 
