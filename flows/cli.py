@@ -276,13 +276,44 @@ def serve(
 @study_app.command("check")
 def study_check(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Check a study file; every fault is shown with line, key and what to do."""
-    from tasks.core.spec import load_study
+    from flows.orders.check import check
 
-    spec = load_study(study)
+    checked = check(study)
+    spec = checked.spec
     if as_json:
-        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": []})
-    else:
-        out.print(f"{spec.study.id} is a valid study. spec_hash {spec.spec_hash}")
+        messages = [message_json(message) for message in checked.warnings]
+        print_json({"study_id": spec.study.id, "spec_hash": spec.spec_hash, "messages": messages})
+        return
+    show_messages(tuple(checked.warnings))
+    drawn = f", {checked.persons} drawn persons as expected" if checked.persons else ""
+    out.print(f"{spec.study.id} is a valid study{drawn}. spec_hash {spec.spec_hash}")
+
+
+@study_app.command("explain")
+def study_explain(
+    study: StudyArgument,
+    person: Annotated[
+        str | None, typer.Option(help="SITE:PERSON_ID as delivered: why in, or out.")
+    ] = None,
+    rule: Annotated[str | None, typer.Option(help="Id of a rule: who fails only this one.")] = None,
+    home: HomeOption = None,
+    snapshot: Annotated[int | None, typer.Option(min=1, help="Snapshot of the lake.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a person is in or out, or how many miss by one rule.
+
+    Days, codes and ids of persons go into a file of the restricted store only.
+    """
+    from flows.orders.explain import explain
+
+    with progress(f"explain {study}"):
+        explained = explain(home_from(home).prepare(), study, person, rule, snapshot)
+    if as_json:
+        print_json(explained.as_json())
+        return
+    for line in explained.lines:
+        out.print(line, markup=False)
+    out.print(f"Evidence (restricted): {explained.file}", markup=False)
 
 
 @study_app.command("schema")

@@ -14,6 +14,7 @@ import polars as pl
 from flows.orders.steps import Caller, directly, guarded
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort
+from tasks.cohort.cohorts import cohort_sql
 from tasks.core.disclosure import Released, release, release_quality, threshold
 from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
 from tasks.core.fhir import CLINICAL_FORMATS
@@ -41,7 +42,7 @@ from tasks.core.runs import (
     switch_published,
 )
 from tasks.core.site import SiteSettings, load_site
-from tasks.core.spec import StudySpec, load_study
+from tasks.core.spec import LakeSource, StudySpec, load_study
 from tasks.core.summarised import write_summarised
 from tasks.report.model import ReportInputs
 from tasks.report.render import render_report
@@ -169,7 +170,7 @@ def ensure_served(home: Home, study: str) -> None:
 def _serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, object]]:
     """Return the deliveries in force that a study rests on; every site that it names has one."""
     deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
-    source = spec.sources[0]
+    source = spec.lake or LakeSource(id="lake", kind="lake")
     missing = sorted(set(source.sites) - {str(d["site_id"]) for d in deliveries})
     if missing or not deliveries:
         some = f"a site {source.site_prefix}…" if source.site_prefix else "any site"
@@ -180,7 +181,8 @@ def _serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, 
 
 def _serves(spec: StudySpec, delivery: Mapping[str, object]) -> bool:
     """Whether rows of this delivery lie in the tables that the study reads: all but registries."""
-    return delivery["format"] in CLINICAL_FORMATS and spec.sources[0].takes(delivery["site_id"])
+    is_clinical = delivery["format"] in CLINICAL_FORMATS
+    return bool(is_clinical and spec.lake and spec.lake.takes(delivery["site_id"]))
 
 
 def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path) -> int:
@@ -211,10 +213,18 @@ def protect(found: Evidence, k: int | None) -> Released:
 
 
 def write_results(
-    pinned: Pinned, released: Released, quality: list[dict[str, object]], folder: Path
+    spec: StudySpec,
+    pinned: Pinned,
+    released: Released,
+    quality: list[dict[str, object]],
+    folder: Path,
 ) -> None:
-    """Write results, attrition, balance and the quality verdicts of a run."""
+    """Write results, attrition, balance, the SQL of cohorts and the quality verdicts of a run."""
     identity = pinned.identity
+    for name, text in cohort_sql(spec).items():
+        file = folder / "sql" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     frame = results_frame(
         released.rows,
         {
@@ -311,7 +321,7 @@ def _do(
     if stopped := _stopped(spec, found, gates):
         return _end(home, pinned, work, gates, stopped)
     quality = release_quality(quality_of(pinned), k)
-    step("write results", write_results, pinned, released, quality, work.outputs)
+    step("write results", write_results, spec, pinned, released, quality, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     details = {**_details(pinned, gates, released.messages), "disclosure_threshold": k}
     publish = partial(finish, keep_newer=keep_newer)

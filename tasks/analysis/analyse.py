@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis.attrition import attrition_rows, attrition_table
-from tasks.analysis.balance import balance_table, max_smd
+from tasks.analysis.attrition import ATTRITION_SCHEMA, attrition_rows, attrition_table
+from tasks.analysis.balance import BALANCE_SCHEMA, balance_table, max_smd
 from tasks.analysis.characterise import characterise
+from tasks.analysis.cohorts import cohort_attrition, cohort_attrition_rows, cohort_rows
 from tasks.analysis.estimates import estimate
 from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_people
@@ -43,19 +44,49 @@ def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         EstimationError: An arm is empty.
     """
     with threadpool_limits(limits=1):
-        people = load_people(con, spec)
-        _check_arms(people, spec)
-        populations, model = make_populations(people, spec.adjustments)
-        attrition = attrition_table(con, spec)
-        balance = balance_table(people, populations)
-        rows = attrition_rows(attrition, spec) + _describe(spec, populations)
-        rows += site_rows(con, spec)
-        rows += _diagnose(spec, people, populations, model, balance)
-        for analysis in spec.analyses:
-            name = "crude" if analysis.adjustment == "none" else analysis.adjustment
-            rows += estimate(spec, analysis, populations.get(name))
-        rows += characterise(con, spec, populations)
-        gates = judge_gates(spec.gates, people, balance, model)
+        parts = []
+        if spec.cohorts:
+            attrition = cohort_attrition(con, spec)
+            rows = cohort_rows(con, spec) + cohort_attrition_rows(attrition)
+            parts.append(Evidence(rows, attrition, pl.DataFrame(schema=BALANCE_SCHEMA), []))
+        if spec.has_trial:
+            parts.append(_compare(con, spec))
+        elif spec.characterisation:
+            parts.append(_only_describe(con, spec))
+    return joined(parts)
+
+
+def joined(parts: list[Evidence]) -> Evidence:
+    """Return the evidence of several parts of a study as one."""
+    return Evidence(
+        [row for part in parts for row in part.rows],
+        pl.concat([part.attrition for part in parts]),
+        pl.concat([part.balance for part in parts]),
+        [gate for part in parts for gate in part.gates],
+    )
+
+
+def _only_describe(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
+    """Describe what a study without a comparison asks for."""
+    nothing = pl.DataFrame(schema=ATTRITION_SCHEMA), pl.DataFrame(schema=BALANCE_SCHEMA)
+    return Evidence(characterise(con, spec), *nothing, [])
+
+
+def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
+    """Compare the two arms of a study."""
+    people = load_people(con, spec)
+    _check_arms(people, spec)
+    populations, model = make_populations(people, spec.adjustments)
+    attrition = attrition_table(con, spec)
+    balance = balance_table(people, populations)
+    rows = attrition_rows(attrition, spec) + _describe(spec, populations)
+    rows += site_rows(con, spec)
+    rows += _diagnose(spec, people, populations, model, balance)
+    for analysis in spec.analyses:
+        name = "crude" if analysis.adjustment == "none" else analysis.adjustment
+        rows += estimate(spec, analysis, populations.get(name))
+    rows += characterise(con, spec, populations)
+    gates = judge_gates(spec.gates, people, balance, model)
     return Evidence(rows, attrition, balance, gates)
 
 

@@ -15,6 +15,7 @@ ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "remaining": WHOLE,
     "excluded": WHOLE,
     "status": TEXT,
+    "records": WHOLE,
 }
 
 
@@ -31,7 +32,7 @@ def attrition_table(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> pl.DataF
         "from cohort.attrition order by arm_order, step"
     ).fetchall()
     rows = [
-        (arm, step, step_id, *labels[step_id], remaining, excluded, "ok")
+        (arm, step, step_id, *labels[step_id], remaining, excluded, "ok", None)
         for arm, step, step_id, remaining, excluded in found
     ]
     return pl.DataFrame(rows, schema=ATTRITION_SCHEMA, orient="row")

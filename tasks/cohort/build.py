@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 import duckdb
 
-from tasks.cohort.covariates import build_covariates, tables_of_covariates
-from tasks.cohort.workspace import open_clean, open_raw
+from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
+from tasks.cohort.covariates import build_covariates, tables_described
+from tasks.cohort.delivered import count_delivered
+from tasks.cohort.workspace import open_workspace
 from tasks.core.duck import single
 from tasks.core.spec import (
     NOT_SHOWN,
     SHOWN,
     DeviceShownDesign,
     EraAnchor,
+    LakeSource,
     NewUserDesign,
     StudySpec,
     ZeroAnchor,
@@ -51,25 +54,42 @@ _READ_BY_ALL = ("person", "observation_period", "condition_occurrence", "death")
 
 def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     """Build every cohort table of a study in an opened workspace; return the number of people."""
-    assert spec.lake is not None  # noqa: S101 - a comparison has cohorts of the lake
-    open_raw(con, spec.lake, tables_read(spec))
-    build_subjects(con, spec)
+    if spec.lake is None:
+        return 0
+    open_study(con, spec, spec.lake)
+    if spec.cohorts:
+        build_cohorts(con, spec)
+        count_delivered(con, spec, spec.lake)
+    if spec.has_trial:
+        build_subjects(con, spec)
     build_covariates(con, spec)
-    left = single(con, "select count(*) from cohort.subject")
-    return int(str(left))
+    people = "cohort.subject" if spec.has_trial else "cohort.cohort"
+    found = single(con, f"select count(distinct person_id) from {people}")  # noqa: S608
+    return int(str(found))
+
+
+def open_study(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSource) -> None:
+    """Show what a study reads of the attached lake, and resolve its code lists."""
+    open_workspace(con, source, tables_read(spec))
+    resolve_code_lists(con, spec)
+
+
+def resolve_code_lists(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
+    """Make the tables of the concepts and codes that each list of a study stands for."""
+    build_table(con, "cohort.code_list", _code_lists(spec))
 
 
 def tables_read(spec: StudySpec) -> tuple[str, ...]:
     """Return the tables of the lake that a study reads."""
-    needed = {*_READ_BY_ALL, *ENTERING[spec.trial.design.type].read}
-    return tuple(sorted(needed | tables_of_covariates(spec)))
+    read = tables_of_cohorts(spec) | tables_described(spec)
+    if spec.has_trial:
+        read |= {*_READ_BY_ALL, *ENTERING[spec.trial.design.type].read}
+    return tuple(sorted(read))
 
 
 def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
-    """Build everything up to cohort.subject from schema `raw`; return the number of people."""
+    """Build everything up to cohort.subject from schema `clean`; return the number of people."""
     kind, params = spec.trial.design.type, cohort_params(spec)
-    open_clean(con, tables_read(spec))
-    build_table(con, "cohort.code_list", params)
     build_table(con, ENTERING[kind].first, params)
     build_table(con, "cohort.entry", params, variant=kind)
     for table in ("common_period", "candidate", "attrition"):
@@ -77,14 +97,19 @@ def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     return build_table(con, "cohort.subject", params)
 
 
-def cohort_params(spec: StudySpec) -> Mapping[str, object]:
-    """Return every parameter that the cohort queries take, by its name in SQL."""
-    design = spec.trial.design
+def _code_lists(spec: StudySpec) -> Mapping[str, object]:
     named = [(item, concept) for item in spec.code_lists for concept in item.concepts]
     return {
         "code_list_ids": [item.id for item, _ in named],
         "concept_ids": [concept for _, concept in named],
         "include_descendants": [item.include_descendants for item, _ in named],
+    }
+
+
+def cohort_params(spec: StudySpec) -> Mapping[str, object]:
+    """Return every parameter that the cohort queries take, by its name in SQL."""
+    design = spec.trial.design
+    return {
         "target": spec.trial.target.id,
         "comparator": spec.trial.comparator.id,
         "outcome": spec.trial.outcome.code_list,

@@ -100,6 +100,15 @@ def tables_of_covariates(spec: StudySpec) -> set[str]:
     return asked | everything | ({"device_inference"} if images else set())
 
 
+def tables_described(spec: StudySpec) -> set[str]:
+    """Return the tables of the lake that the covariates and descriptions of a study read."""
+    block = spec.characterisation
+    if block is None:
+        return tables_of_covariates(spec)
+    named = {table for item in block.missingness for table in item.tables}
+    return tables_of_covariates(spec) | named | {"observation_period", "condition_occurrence"}
+
+
 def described_cohorts(spec: StudySpec) -> tuple[str, ...]:
     """Return the cohorts that some Table 1 describes: populations 1, 2, … in this order."""
     if spec.characterisation is None:
@@ -114,11 +123,11 @@ def build_covariates(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
     Raises:
         CovariateError: Values come in several units, or are missing where the study refuses that.
     """
+    con.execute("create schema if not exists cohort")
+    for table, columns in _NO_TABLES.items():
+        con.execute(f"create table if not exists {table} ({columns})")
     if not spec.covariates:
         return
-    for table, columns in _NO_TABLES.items():
-        con.execute("create schema if not exists cohort")
-        con.execute(f"create table if not exists {table} ({columns})")
     build_table(con, "cohort.covariate_index", {"cohorts": list(described_cohorts(spec))})
     requests = [r for covariate in spec.covariates for r in requests_of(covariate)]
     _check_units(con, requests)

@@ -23,10 +23,11 @@ from tasks.core.disclosure_cells import is_dropped, is_small, protect_cells, sma
 from tasks.core.errors import DisclosureError, Message
 from tasks.core.results import withheld
 
+__all__ = ["Released", "is_small", "release", "release_quality", "threshold"]
 Row = dict[str, object]
 _CURVES = ("survival", "cumulative_incidence")
 _COUNTS_OF_GATES = ("events", "persons_per_arm")
-_HIDDEN_COUNTS = ("remaining", "excluded")
+_HIDDEN_COUNTS = ("remaining", "excluded", "records")
 _BALANCE_OF_FILE = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
 _HIDDEN_BALANCE = (
     "target_mean",
@@ -81,7 +82,7 @@ def release(
     hidden = _hidden_populations(rows, k)
     kept = _thin_at_risk(_thin_curves([_hide_small(row, hidden, k) for row in rows], k), k)
     shown_attrition = _thin_attrition(attrition, k)
-    kept = _hide_sites(_follow_attrition(kept, shown_attrition), k)
+    kept = _hide_cohorts(_hide_sites(_follow_attrition(kept, shown_attrition), k), k)
     shown_balance = _hide_balance(balance, rows, hidden, k)
     kept = protect_cells(kept, k)
     kept = [_over_what_is_shown(row, shown_balance) for row in kept]
@@ -202,6 +203,16 @@ def _hide_sites(rows: list[Row], k: int) -> list[Row]:
     return [row if row["site_id"] == "pooled" else withheld(row) for row in rows]
 
 
+def _hide_cohorts(rows: list[Row], k: int) -> list[Row]:
+    """Show sizes of cohorts only where they lie 0 or k and more apart: one may hold another."""
+    sizes = sorted({_whole(row["n"]) for row in rows if row["analysis_id"] == "cohorts"})
+    shown = {sizes[::-1][place] for place in _spaced_up(sizes[::-1], k)}
+    return [
+        withheld(row) if row["analysis_id"] == "cohorts" and _whole(row["n"]) not in shown else row
+        for row in rows
+    ]
+
+
 def _tells_of_few(row: Row, k: int) -> bool:
     n, events = _whole(row["n"]), _whole(row["n_events"])
     is_hidden = row["status"] == "suppressed"
@@ -268,7 +279,9 @@ def _thin_attrition(attrition: pl.DataFrame, k: int) -> pl.DataFrame:
     """Show, from the last step back, only counts that lie 0 or at least k above the next shown."""
     rows: list[dict[str, object]] = []
     for arm in attrition["arm"].unique(maintain_order=True):
-        steps = attrition.filter(pl.col("arm") == arm).to_dicts()
+        found = attrition.filter(pl.col("arm") == arm).to_dicts()
+        steps = [step for step in found if step["remaining"] is not None]
+        rows += [step for step in found if step["remaining"] is None]
         counts = [_whole(step["remaining"]) for step in steps]
         shown = _spaced_up(counts, k)
         rows += [_step(steps, counts, shown, place) for place in range(len(steps))]
@@ -276,8 +289,11 @@ def _thin_attrition(attrition: pl.DataFrame, k: int) -> pl.DataFrame:
 
 
 def _spaced_up(counts: list[int], k: int) -> set[int]:
-    """Places, from the last to the first, whose count lies 0 or at least k above the one kept."""
-    shown, last = set(), counts[-1]
+    """Places, from the last to the first, whose count lies 0 or at least k above the one kept.
+
+    The last is held against nobody at all: few at the end are withheld too.
+    """
+    shown, last = set(), 0
     for place in range(len(counts) - 1, -1, -1):
         if not is_small(counts[place] - last, k):
             shown.add(place)

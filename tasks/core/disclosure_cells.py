@@ -113,9 +113,7 @@ def _table_one(rows: list[Row], places: Places, k: int) -> set[int]:
     small = {r["term"] for r in told if _is_small_cell(r, k) or _few_unmeasured(r, sizes, k)}
     groups = {row.get("stratum_name") for row in told if row["term"] in small} - {None}
     return {
-        p
-        for p in places
-        if rows[p].get("term") in small or rows[p].get("stratum_name") in groups
+        p for p in places if rows[p].get("term") in small or rows[p].get("stratum_name") in groups
     }
 
 

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
+from tasks.core.spec import StudySpec
 from tasks.report.blocks import Block, Content, Details, Figure, Run, Runs, Section, Table, runs
 from tasks.report.context import Context
 from tasks.report.model import Language, ReportInputs
 from tasks.report.sections import (
     balance,
     closing,
+    cohorts,
     curves,
     data,
     design,
@@ -20,10 +22,9 @@ from tasks.report.sections import (
     question,
 )
 
-SECTIONS: tuple[Callable[[Context], Section], ...] = (
-    finding.section,
-    question.section,
-    data.section,
+Make = Callable[[Context], Section]
+OPENING: tuple[Make, ...] = (question.section, data.section)
+COMPARISON: tuple[Make, ...] = (
     design.section,
     people.section,
     balance.section,
@@ -31,9 +32,19 @@ SECTIONS: tuple[Callable[[Context], Section], ...] = (
     estimates.section,
     other.section,
     closing.diagnostics,
-    closing.limits,
-    closing.provenance,
 )
+CLOSING: tuple[Make, ...] = (closing.limits, closing.provenance)
+
+
+def sections_of(spec: StudySpec) -> tuple[Make, ...]:
+    """Return what makes the sections of a study, in order: those for which it has a block."""
+    return (
+        *((finding.section,) if spec.has_trial else ()),
+        *OPENING,
+        *((cohorts.section,) if spec.cohorts else ()),
+        *(COMPARISON if spec.has_trial else ()),
+        *CLOSING,
+    )
 
 
 def build_content(inputs: ReportInputs, language: Language) -> Content:
@@ -48,7 +59,9 @@ def build_content(inputs: ReportInputs, language: Language) -> Content:
         notice=notice,
         date=inputs.document_date.isoformat(),
         meta=_meta(context),
-        sections=_Numbering(words.interface()).sections([make(context) for make in SECTIONS]),
+        sections=_Numbering(words.interface()).sections(
+            [make(context) for make in sections_of(inputs.spec)]
+        ),
         words=words.interface(),
         languages=inputs.spec.report.languages,
     )

@@ -56,7 +56,10 @@ class Context:
 
     def __init__(self, inputs: ReportInputs, language: Language) -> None:
         self.inputs, self.spec = inputs, inputs.spec
-        self.words, self.language = Words(language, inputs.spec.trial.design.type), language
+        self.words, self.language = (
+            Words(language, self.spec.design.type if self.spec.design else ""),
+            language,
+        )
 
     @cached_property
     def rows(self) -> list[Record]:

@@ -117,3 +117,24 @@ def attrition_svg(arms: tuple[str, str], steps: list[Step], labels: dict[str, st
         height=top + 14,
         font=STATIC_FONT,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStep:
+    """One step of a flow of one group: its label, who was left out, and who remains."""
+
+    label: str
+    excluded: str
+    remaining: str
+
+
+def flow_svg(title: str, steps: list[FlowStep]) -> str:
+    """Draw the flow of one group from top to bottom."""
+    placed, top = [], 42.0
+    for index, step in enumerate(steps):
+        lines = wrapped(step.label, 12.5, 420)
+        room = 0.0 if index == 0 else max(40.0, 17.0 * len(lines) + 16)
+        placed.append({"step": step, "lines": lines, "top": top + room, "room": room})
+        top += room + 34
+    template = environment().get_template("flow.svg.jinja")
+    return template.render(title=title, steps=placed, height=top + 14, font=STATIC_FONT)

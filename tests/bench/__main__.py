@@ -19,8 +19,7 @@ import pandas as pd
 from lifelines import CoxPHFitter, KaplanMeierFitter
 
 from flows.orders.delivery import deliver
-from tasks.cohort.build import build_subjects, tables_read
-from tasks.cohort.workspace import open_raw
+from tasks.cohort.build import build_subjects, open_study
 from tasks.core.duck import duck, quoted
 from tasks.core.lake import newest_snapshot, open_lake
 from tasks.core.omop import omop_tables
@@ -131,7 +130,7 @@ def bench_ingest(folder, persons):
     everywhere = spec.sources[0].model_copy(update={"sites": ()})
     spec = spec.model_copy(update={"sources": (everywhere,)})
     with open_lake(home, site, snapshot=snapshot, workspace=folder / "w.duckdb") as con:
-        open_raw(con, everywhere, tables_read(spec))
+        open_study(con, spec, everywhere)
         ours = timed(lambda: build_subjects(con, spec))
         got = con.execute("select count(*), sum(follow_up_days) from cohort.subject").fetchall()[0]
     assert got == expected, (got, expected)

@@ -35,7 +35,7 @@ from tasks.core.spec.design import (
     NewUserDesign,
     ZeroAnchor,
 )
-from tasks.core.spec.load import load_study, study_file, study_ids, study_schema
+from tasks.core.spec.load import check_study, load_study, study_file, study_ids, study_schema
 from tasks.core.spec.sources import LakeSource
 from tasks.core.spec.study import Report, Study
 from tasks.core.spec.whole import StudySpec
@@ -75,6 +75,7 @@ __all__ = [
     "Text",
     "VisitCovariate",
     "ZeroAnchor",
+    "check_study",
     "load_study",
     "study_file",
     "study_ids",

@@ -10,10 +10,10 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from tasks.core.domains import domains
-from tasks.core.spec.base import AS_TUPLE, ConceptId, Days, Frozen, Id, Offset, Text
+from tasks.core.spec.base import AS_TUPLE, ConceptId, Days, Frozen, Id, Offset, Text, as_tuple
 
 Scalar = bool | int | float | str | date
 Number = int | float
@@ -169,6 +169,10 @@ def _misfits(domain: str, where: Where) -> Iterator[str]:
             yield f"column {where.column} holds {kind}, not {type(value).__name__}"
 
 
+def _windows(value: object) -> object:
+    return (value,) if isinstance(value, Mapping | Window) else as_tuple(value)
+
+
 class Counted(Frozen):
     """So many events in the windows around the index."""
 
@@ -182,8 +186,8 @@ class Counted(Frozen):
     ] = None
     within: Annotated[
         tuple[Window, ...],
-        AS_TUPLE,
-        Field(description="All of them must hold; any day when empty."),
+        BeforeValidator(_windows, json_schema_input_type=Window | tuple[Window, ...]),
+        Field(description="One window, or several that must all hold; any day when left out."),
     ] = ()
     same_visit: bool = False
     observed_only: Annotated[

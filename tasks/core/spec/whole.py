@@ -76,6 +76,11 @@ class StudySpec(Frozen):
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def with_codes(self) -> frozenset[str]:
+        """Ids of the code lists that hold codes of source vocabularies."""
+        return frozenset(item.id for item in self.code_lists if getattr(item, "codes", ()))
+
+    @property
     def has_trial(self) -> bool:
         """Whether the study compares two arms."""
         return self.design is not None

@@ -23,16 +23,18 @@ def section(context: Context) -> Section:
     words, study = context.words, context.spec.study
     blocks: list[Block] = [
         Paragraph(runs(study.question.in_language(context.language)), lead=True),
-        Table(
-            "question_parts",
-            words("pico.caption"),
-            (Column(words("pico.part"), width=1.1), Column(words("pico.definition"), width=4)),
-            tuple((runs(name), value) for name, value in parts(context)),
-        ),
+        *([_parts_table(context)] if context.spec.has_trial else []),
         Facts(facts(context)),
         *device(context),
     ]
     return Section("question", words("section.question"), tuple(blocks))
+
+
+def _parts_table(context: Context) -> Table:
+    words = context.words
+    columns = (Column(words("pico.part"), width=1.1), Column(words("pico.definition"), width=4))
+    rows = tuple((runs(name), value) for name, value in parts(context))
+    return Table("question_parts", words("pico.caption"), columns, rows)
 
 
 def parts(context: Context) -> list[tuple[str, Runs]]:

@@ -89,7 +89,14 @@ def test_events_around_the_index_day(con):
 
 
 def test_the_order_of_treatments(con):
-    days = {1: "a 0 b 10 c 400", 2: "b 5 a 0 a 90", 3: "a 0 b 2 c 30", 4: "c -1 c 3", 5: "", 6: "a 366"}
+    days = {
+        1: "a 0 b 10 c 400",
+        2: "b 5 a 0 a 90",
+        3: "a 0 b 2 c 30",
+        4: "c -1 c 3",
+        5: "",
+        6: "a 366",
+    }
     zero = np.datetime64("2019-01-01")
     spans = [f"start | {p} | {zero} | {zero}" for p in days]
     for person, text in days.items():
@@ -147,7 +154,11 @@ well | 2 | 2020-07-01 | 2020-07-01"""
     build_covariates(con, spec)
     rows = table_one_of_cohorts(con, spec, TABLE)
     got = {
-        (r["estimate_name"], r.get("arm"), r.get("term")): (r["estimate"], r["n"], r.get("n_events"))
+        (r["estimate_name"], r.get("arm"), r.get("term")): (
+            r["estimate"],
+            r["n"],
+            r.get("n_events"),
+        )
         for r in rows
     }
     assert got["count", "sick", None] == (2, 2, None)

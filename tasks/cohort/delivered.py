@@ -1,0 +1,45 @@
+"""The first step of every attrition: the rows that hospitals sent, before any was refused."""
+
+import duckdb
+
+from tasks.core.lake import LEDGER, deliveries_in_force
+from tasks.core.spec import LakeSource, StudySpec
+from tasks.core.spec.cohorts import NativeCohort
+
+
+def count_delivered(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSource) -> None:
+    """Add, as step 0 of each native cohort, the rows delivered for the tables of its entry.
+
+    Rows of the deliveries in force count, those that were quarantined or were duplicates too. A
+    file of FHIR resources counts for every table that it fills.
+    """
+    rows = _rows_of_tables(con, source)
+    for cohort in spec.cohorts:
+        if isinstance(cohort, NativeCohort):
+            delivered = sum(rows.get(table, 0) for table in _tables(cohort))
+            con.execute(
+                "insert into cohort.cohort_attrition "
+                "values ($cohort, 0, 'records_delivered', $records, null)",
+                {"cohort": cohort.id, "records": delivered},
+            )
+
+
+def _tables(cohort: NativeCohort) -> set[str]:
+    return {events.domain for events in cohort.entry.any}
+
+
+def _rows_of_tables(con: duckdb.DuckDBPyConnection, source: LakeSource) -> dict[str, int]:
+    """Return the rows in of every table, over the deliveries that make up the snapshot."""
+    delivered = [d for d in deliveries_in_force(con) if source.takes(d["site_id"])]
+    snapshots = [int(str(d["snapshot_id"])) for d in delivered]
+    found = con.execute(
+        "select coalesce(tables, table_name), rows_in "  # noqa: S608 - LEDGER is a constant
+        f"from {LEDGER} "
+        "where list_contains($snapshots, snapshot_id)",
+        {"snapshots": snapshots},
+    )
+    rows: dict[str, int] = {}
+    for tables, rows_in in found.fetchall():
+        for table in str(tables or "").split(","):
+            rows[table] = rows.get(table, 0) + int(rows_in or 0)
+    return rows

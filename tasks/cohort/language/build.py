@@ -1,0 +1,100 @@
+"""Run the statements of every native cohort, and count who is left after each."""
+
+import duckdb
+
+from tasks.cohort.language.statements import Statement, statements_of
+from tasks.core.spec.cohorts import NativeCohort
+
+_TABLES = {
+    "cohort.cohort": "cohort_id varchar, person_id bigint, start_date date, end_date date",
+    "cohort.rule_mask": (
+        "cohort_id varchar, index_id bigint, person_id bigint, start_date date, mask bigint"
+    ),
+    "cohort.cohort_attrition": (
+        "cohort_id varchar, step integer, step_id varchar, records bigint, persons bigint"
+    ),
+}
+
+
+def create_cohort_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables that every cohort of a study adds to, empty.
+
+    `cohort.cohort` has one row a span; `cohort.rule_mask` one row an opening, bit n of `mask` set
+    when it passes rule n; `cohort.cohort_attrition` one row a step, with what is left after it:
+    records, and different persons.
+    """
+    con.execute("create schema if not exists cohort")
+    for table, columns in _TABLES.items():
+        con.execute(f"create or replace table {table} ({columns})")
+
+
+def build_native(
+    con: duckdb.DuckDBPyConnection,
+    cohort: NativeCohort,
+    with_codes: frozenset[str] = frozenset(),
+) -> int:
+    """Add a native cohort to the tables of `create_cohort_tables`; return its number of spans.
+
+    Args:
+        con: A workspace with schema clean, and cohort.code_list and cohort.source_code resolved.
+        cohort: The cohort.
+        with_codes: Ids of the code lists that hold source codes.
+    """
+    statements = statements_of(cohort, with_codes)
+    for statement in statements:
+        con.execute(f"create or replace table cohort.{statement.table} as {statement.sql}")
+    _count(con, cohort, statements)
+    if cohort.rules:
+        con.execute(
+            "insert into cohort.rule_mask select $cohort, index_id, person_id, start_date, mask "
+            f"from cohort.{cohort.id}__mask order by index_id",
+            {"cohort": cohort.id},
+        )
+    return _store(con, cohort, statements[-1].table)
+
+
+def _store(con: duckdb.DuckDBPyConnection, cohort: NativeCohort, table: str) -> int:
+    found = con.execute(
+        "insert into cohort.cohort select $cohort, person_id, start_date, end_date "
+        f"from cohort.{table} order by person_id, start_date",
+        {"cohort": cohort.id},
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _count(
+    con: duckdb.DuckDBPyConnection, cohort: NativeCohort, statements: tuple[Statement, ...]
+) -> None:
+    """Add the steps of a cohort to its attrition, from the records of its tables on."""
+    domains = sorted({events.domain for events in cohort.entry.any})
+    records = " union all ".join(f"select person_id from clean.{name}" for name in domains)
+    counts = [("records_in_lake", f"({records})")]
+    opened = next(s for s in reversed(statements) if s.step_id in _OPENING).table
+    for statement in statements:
+        if statement.counts:
+            counts.append((statement.step_id, f"cohort.{statement.table}"))
+        elif statement.step_id == "rules":
+            counts += [
+                (rule.id, f"({_passing(cohort, opened, place + 1)})")
+                for place, rule in enumerate(cohort.rules)
+            ]
+    for step, (step_id, relation) in enumerate(counts, 1):
+        con.execute(
+            "insert into cohort.cohort_attrition "
+            "select $cohort, $step, $step_id, count(*), count(distinct person_id) "
+            f"from {relation} as t",
+            {"cohort": cohort.id, "step": step, "step_id": step_id},
+        )
+
+
+_OPENING = ("entry_events", "in_time", "in_observation", "limit")
+
+
+def _passing(cohort: NativeCohort, opened: str, rules: int) -> str:
+    """Openings that pass the first so many rules."""
+    passed = (1 << rules) - 1
+    return (
+        f"select opened.person_id from cohort.{opened} as opened "
+        f"inner join cohort.{cohort.id}__mask as judged on opened.index_id = judged.index_id "
+        f"where judged.mask & {passed} = {passed}"
+    )
