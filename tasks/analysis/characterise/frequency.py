@@ -59,7 +59,7 @@ def _rate(
         population=item.at_risk,
         outcome=item.outcome,
         **_cell(item.interval, start, stratum, level, item.age_bands),
-        unit="per_1000_person_years",
+        unit="per 1000 person-years",
         estimate=rate.estimate * _PER,
         std_error=rate.std_error * _PER,
         ci_low=rate.ci_low * _PER,
