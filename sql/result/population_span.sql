@@ -1,7 +1,8 @@
 -- result.population_span
 -- Grain:   one row per person and unbroken span in a population, within observation.
 -- Reads:   clean.observation_period, cohort.cohort
--- Params:  $population (cohort id, or everybody_observed)
+-- Params:  $population (cohort id, or everybody_observed), $first_date, $last_date (days to which
+--          spans are cut; open when null)
 -- Notes:   periods that overlap or follow one another without a day between are one.
 with
 
@@ -105,6 +106,20 @@ spans as (
 
     where $population <> 'everybody_observed'
 
+),
+
+cut as (
+
+    select
+        spans.person_id,
+        greatest(spans.start_date, coalesce($first_date::date, spans.start_date)) as start_date,
+        least(spans.end_date, coalesce($last_date::date, spans.end_date)) as end_date,
+
+    from spans
+
+    where spans.start_date <= coalesce($last_date::date, spans.start_date)
+        and spans.end_date >= coalesce($first_date::date, spans.end_date)
+
 )
 
-select * from spans
+select * from cut

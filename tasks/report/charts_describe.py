@@ -27,7 +27,8 @@ def series_chart(
     axis = {"title": None, "labelAngle": -45 if len(ordered) > 8 else 0, "values": shown}
     scale = {"domain": ordered, "paddingOuter": 0.4}
     x = {"field": "interval", "type": "ordinal", "scale": scale, "axis": axis}
-    y = {"field": "estimate", "type": "quantitative", "scale": {"zero": True}}
+    scale_y = {"domain": [0, _top(points)], "nice": False, "clamp": True}
+    y = {"field": "estimate", "type": "quantitative", "scale": scale_y}
     y["axis"] = {"title": y_title, "format": number_format, "tickCount": 6}
     look = {"domain": list(levels), "range": _PALETTE[: len(levels)]}
     legend = {"orient": "top", "title": None} if len(levels) > 1 else None
@@ -70,6 +71,16 @@ def bar_chart(points: Sequence[Point], x_title: str, y_title: str) -> Spec:
             ],
         },
     }
+
+
+def _top(points: Sequence[Point]) -> float:
+    """End of the axis: holds every estimate; intervals of little time are cut, not followed."""
+    estimates = [float(p["estimate"]) for p in points if p["estimate"] is not None]
+    highs = [float(p["high"]) for p in points if p["high"] is not None]
+    highest = max(estimates, default=0.0)
+    if not highest:
+        return min(highs, default=1.0) or 1.0
+    return min(max(highs, default=highest), 1.6 * highest)
 
 
 def _interval(y: Spec) -> Spec:

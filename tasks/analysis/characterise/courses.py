@@ -2,6 +2,7 @@
 
 import duckdb
 
+from tasks.analysis.characterise.frequency import build_spans
 from tasks.core.disclosure_cells import OTHER
 from tasks.core.results import result_row
 from tasks.core.spec.characterisation import EVERYBODY, TimeToEvent, TreatmentPatterns
@@ -13,7 +14,7 @@ NO_TREATMENT = "none"
 
 def time_to_event(con: duckdb.DuckDBPyConnection, item: TimeToEvent) -> list[Row]:
     """Return how many have the event in each bin of days, of those who are seen in it."""
-    build_table(con, "result.population_span", {"population": EVERYBODY})
+    build_spans(con, EVERYBODY)
     params = {"index": item.index, "event": item.event, "bins_days": list(item.bins_days)}
     build_table(con, "result.time_to_event", params)
     found = con.execute(

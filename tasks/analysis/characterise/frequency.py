@@ -9,6 +9,7 @@ from tasks.analysis.covariates import band_names, interval_name
 from tasks.core.results import result_row
 from tasks.core.spec import StudySpec
 from tasks.core.spec.characterisation import Incidence, Prevalence
+from tasks.core.spec.cohorts import Period
 from tasks.core.sql import build_table
 from tasks.stats.proportions import proportion
 from tasks.stats.rates import incidence_rate
@@ -21,7 +22,7 @@ _SEXES = {8507: "male", 8532: "female"}
 def incidence(con: duckdb.DuckDBPyConnection, spec: StudySpec, item: Incidence) -> list[Row]:
     """Return rates per 1000 person-years with exact Poisson intervals."""
     is_cohort = item.outcome in {cohort.id for cohort in spec.cohorts}
-    build_table(con, "result.population_span", {"population": item.at_risk})
+    build_spans(con, item.at_risk, item.calendar)
     params = {
         "outcome": item.outcome if is_cohort else None,
         "outcome_list": None if is_cohort else item.outcome,
@@ -38,6 +39,15 @@ def incidence(con: duckdb.DuckDBPyConnection, spec: StudySpec, item: Incidence) 
         "order by stratum_name, stratum_level, interval_start"
     ).fetchall()
     return [_rate(item, *row) for row in found]
+
+
+def build_spans(
+    con: duckdb.DuckDBPyConnection, population: str, calendar: Period | None = None
+) -> None:
+    """Build the time of a population that is looked at, within observation."""
+    days = (calendar.start, calendar.end) if calendar else (None, None)
+    params = {"population": population, "first_date": days[0], "last_date": days[1]}
+    build_table(con, "result.population_span", params)
 
 
 def _rate(
@@ -77,7 +87,7 @@ def _rate(
 
 def prevalence(con: duckdb.DuckDBPyConnection, item: Prevalence) -> list[Row]:
     """Return shares with the interval of Wilson."""
-    build_table(con, "result.population_span", {"population": item.population})
+    build_spans(con, item.population, item.calendar)
     params = {
         "condition": item.condition,
         "is_point": item.type == "point",

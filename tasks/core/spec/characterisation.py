@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from tasks.core.omop import omop_tables
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id, Offset
+from tasks.core.spec.cohorts import Period
 
 EVERYBODY = "everybody_observed"
 Interval = Literal["overall", "year", "quarter", "month"]
@@ -30,9 +31,12 @@ class TableOne(Frozen):
 
 
 class _Strata(Frozen):
-    """Results of some persons beside those of all."""
+    """Some days only, and results of some persons beside those of all."""
 
     id: Id
+    calendar: Annotated[
+        Period | None, Field(description="Only these days count; earlier events are still seen.")
+    ] = None
     by_sex: bool = False
     age_bands: Annotated[
         tuple[Annotated[int, Field(ge=1, le=150)], ...],

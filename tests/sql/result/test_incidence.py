@@ -68,6 +68,13 @@ def test_time_at_risk_of_a_cohort_lies_in_observation(con):
     assert rates(con, at_risk="risky") == {("overall", None, None): (1, 0, 12)}
 
 
+def test_only_days_of_the_calendar_count_but_earlier_events_are_seen(con):
+    world(con, "1 | 2018-01-01 | 2019-12-31\n2 | 2018-01-01 | 2018-12-31\n3 | 2018-01-01 | 2019-12-31",
+          "ill | 1 | 2018-06-01 | 2018-06-01\nill | 3 | 2019-01-31 | 2019-01-31")  # fmt: skip
+    calendar = {"start": date(2019, 1, 1), "end": date(2019, 6, 30)}
+    assert rates(con, calendar=calendar) == {("overall", None, None): (1, 1, 31)}
+
+
 def test_the_outcome_may_be_a_code_list_of_conditions(con):
     world(con, "1 | 2019-01-01 | 2019-01-31", conditions="1 | 5 | 2019-01-02", lists="gi_bleed | 5")
     assert rates(con, outcome="gi_bleed") == {("overall", None, None): (1, 1, 2)}
