@@ -94,7 +94,7 @@ def _withhold(out: list[Row], places: Iterable[int]) -> None:
 
 def _with_event(row: Row) -> object:
     """Persons with the event: events may repeat, persons do not."""
-    return row["n_events"] if row.get("n_clusters") is None else row["n_clusters"]
+    return row.get("n_events") if row.get("n_clusters") is None else row["n_clusters"]
 
 
 def _is_small_cell(row: Row, k: int) -> bool:
@@ -126,12 +126,13 @@ def _few_unmeasured(row: Row, sizes: Mapping[tuple[object, object], object], k: 
 def _series(rows: list[Row], places: Places, k: int) -> set[int]:
     main = [p for p in places if rows[p].get("stratum_name") is None]
     hidden = _with_complement(rows, main, {p for p in main if _is_small_cell(rows[p], k)}, k)
+    has_gap = bool(hidden)
     strata: dict[object, Places] = defaultdict(list)
     for p in places:
         if p not in main:
             strata[rows[p].get("stratum_name")].append(p)
     for members in strata.values():
-        if hidden or any(_is_small_cell(rows[p], k) for p in members):
+        if has_gap or any(_is_small_cell(rows[p], k) for p in members):
             hidden |= set(members)
     return hidden
 

@@ -178,7 +178,8 @@ def _series(
     number_format: str,
     write: Callable[[float], str],
 ) -> list[Block]:
-    words, first = context.words, rows[0]
+    words, rows = context.words, sorted(rows, key=_in_order)
+    first = rows[0]
     said = words.line(
         f"describe.{first['method']}_of",
         outcome=cohort_name(context, first["outcome"]),
@@ -200,6 +201,14 @@ def _series(
     if len(rows) <= _SHORT:
         return [*blocks, table]
     return [*blocks, Details(words("describe.open_numbers", n=str(len(rows))), (table,))]
+
+
+def _in_order(row: Record) -> tuple[str, int, str, str]:
+    """All before strata, young before old, early before late."""
+    level = str(row["stratum_level"] or "")
+    start = level.rstrip("+").partition("-")[0]
+    age = int(start) if start.isdigit() else 0
+    return str(row["stratum_name"] or ""), age, level, str(row["term"])
 
 
 def _series_row(
