@@ -188,3 +188,13 @@ def test_the_level_that_a_category_leaves_out_counts_too():
     ]
     table = pl.DataFrame(rows, schema=BALANCE_SCHEMA, orient="row")
     assert small_covariates(table, sizes, K) == {"site=B", "site=C", "crp"}
+
+
+def test_every_kind_passes_the_whole_release():
+    rows = [rate("2019", 300, 3), path("a", 3), path(OTHER, 0), missing(100, 5), size("a", 200),
+            one("x", "a", 200, 3), difference("x"), bin_of(0, 200, 3)]  # fmt: skip
+    out = released(rows)
+    assert [row["status"] for row in out.rows if row["estimate_name"] != "count"] == [
+        "suppressed"
+    ] * 4
+    assert {message.code for message in out.messages} == {"P_SMALL_CELL"}
