@@ -1,5 +1,5 @@
 -- cohort.covariate
--- Grain:   one row per person, population, covariate and level that is not 0 or missing.
+-- Grain:   one row per person and population (index_id), covariate and level with a value.
 -- Reads:   cohort.covariate_index, cohort.code_list, cohort.source_code, cohort.cohort,
 --          clean.condition_occurrence,
 --          clean.condition_era,
@@ -223,6 +223,7 @@ near_any as (
 
     select
         covariate_index.index_id,
+        covariate_index.population_id,
         events.domain,
         events.concept_id,
         events.event_date - covariate_index.time_zero_date as day,
@@ -243,6 +244,7 @@ near as materialized (
 
     select
         covariate_index.index_id,
+        covariate_index.population_id,
         events.* exclude (person_id, source_code),
         upper(replace(trim(events.source_code), '.', '')) as source_code,
         events.event_date - covariate_index.time_zero_date as day,
@@ -305,6 +307,7 @@ any_concept as (
 
     select
         near_any.index_id,
+        near_any.population_id,
         requests.request_id,
         near_any.concept_id as level,
 
@@ -411,6 +414,7 @@ recorded as (
 
     select distinct
         found.index_id,
+        found.population_id,
         found.request_id,
         found.level,
 
@@ -419,6 +423,7 @@ recorded as (
         union all
         select
             listed.index_id,
+            listed.population_id,
             listed.request_id,
             listed.level,
         from listed
@@ -426,6 +431,7 @@ recorded as (
         union all
         select
             covariate_index.index_id,
+            covariate_index.population_id,
             requests.request_id,
             requests.level,
         from cohort.covariate_index
@@ -443,6 +449,7 @@ counted as (
 
     select
         listed.index_id,
+        listed.population_id,
         listed.request_id,
         listed.level,
         count(distinct listed.event_id)::double as value,
@@ -453,6 +460,7 @@ counted as (
 
     group by
         listed.index_id,
+        listed.population_id,
         listed.request_id,
         listed.level
 
@@ -462,6 +470,7 @@ measured as (
 
     select
         measurements.index_id,
+        measurements.population_id,
         measurements.request_id,
         measurements.level,
         case measurements.takes
@@ -487,6 +496,7 @@ measured as (
 
     group by
         measurements.index_id,
+        measurements.population_id,
         measurements.request_id,
         measurements.level,
         measurements.takes
@@ -497,6 +507,7 @@ scored as (
 
     select
         hit.index_id,
+        hit.population_id,
         min(hit.request_id) as request_id,
         0 as level,
         sum(requests.weight) as value,
@@ -517,11 +528,11 @@ scored as (
 
     where graver.index_id is null
 
-    group by hit.index_id, requests.covariate_id
+    group by hit.index_id, hit.population_id, requests.covariate_id
 
 ),
 
-valued as (
+cells as materialized (
 
     select
         recorded.*,
@@ -544,20 +555,6 @@ valued as (
     union all
 
     select * from scored where scored.value <> 0
-
-),
-
-cells as materialized (
-
-    select
-        covariate_index.population_id,
-        covariate_index.person_id,
-        valued.*,
-
-    from valued
-
-    inner join cohort.covariate_index
-        on valued.index_id = covariate_index.index_id
 
 ),
 
@@ -621,7 +618,6 @@ wide_enough as (
     select
         cells.index_id,
         cells.population_id,
-        cells.person_id,
         kept.covariate_id,
         cells.level,
         cells.value,

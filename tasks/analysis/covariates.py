@@ -273,6 +273,10 @@ def _image(place: _Population, covariate: DeviceImageCovariate) -> Iterator[_Blo
 def _rows(place: _Population, index_id: IntArray) -> tuple[IntArray, BoolArray]:
     """Rows of these numbers, and which of them are still in the population."""
     mine = place.index_id
+    if mine.size and mine[-1] - mine[0] + 1 == mine.size:  # nobody was left out
+        at = index_id - mine[0]
+        known = np.asarray((at >= 0) & (at < mine.size))
+        return at[known], known
     at = np.searchsorted(mine, index_id)
     known = np.asarray(at < mine.size)
     known[known] = mine[at[known]] == index_id[known]
@@ -298,7 +302,8 @@ def _history(place: _Population, covariate: History) -> Iterator[_Block]:
         {"population": place.number, "covariate": covariate.id},
     )
     rows, known = _rows(place, cells["index_id"])
-    found, columns = np.unique(cells["level"][known], return_inverse=True)
+    found = _levels(place, covariate.id)
+    columns = np.searchsorted(found, cells["level"][known])
     values = np.asarray(cells["value"][known], dtype=np.float64)
     names = _names(place, covariate, found)
     made = tuple(
@@ -315,6 +320,15 @@ def _history(place: _Population, covariate: History) -> Iterator[_Block]:
         yield from _with_indicators(place, _Block(made, rows, columns, values), names)
         return
     yield _Block(made, rows, columns, values)
+
+
+def _levels(place: _Population, covariate_id: str) -> IntArray:
+    found = place.con.execute(
+        "select distinct level from cohort.covariate "
+        "where population_id = $population and covariate_id = $covariate order by level",
+        {"population": place.number, "covariate": covariate_id},
+    ).fetchall()
+    return np.array([level for (level,) in found], dtype=np.int64)
 
 
 def _with_indicators(place: _Population, block: _Block, names: Sequence[Label]) -> Iterator[_Block]:
