@@ -88,10 +88,12 @@ def bench_covariates(persons):
     spec = covariates_of_study()
     with duck() as con:
         world(con, persons)
-        hand = min(timed(lambda: by_hand(con))[0] for _ in range(3))
-        expected = by_hand(con)
-        ours = min(timed(lambda: by_study(con, spec))[0] for _ in range(3))
-        made = by_study(con, spec)
+        by_hand(con), by_study(con, spec)  # warm
+        rounds = [
+            (timed(lambda: by_study(con, spec)), timed(lambda: by_hand(con))) for _ in range(5)
+        ]
+    ours, hand = (min(seconds for seconds, _ in side) for side in zip(*rounds, strict=True))
+    made, expected = (done for _, done in rounds[0])
     assert made.sparse.nnz == expected.nnz > 0, (made.sparse.nnz, expected.nnz)
     assert made.sparse.shape[1] == expected.shape[1]
     assert np.array_equal(np.sort(made.sparse.sum(axis=0)), np.sort(expected.sum(axis=0)))
