@@ -1,11 +1,9 @@
 """Section 4: the design around time zero, drawn from the study specification."""
 
+from typing import Any
+
 from tasks.core.spec import (
-    AgeCovariate,
-    ConditionCovariates,
-    NamedConditionCovariates,
     NewUserDesign,
-    SexCovariate,
 )
 from tasks.report.blocks import Figure, Paragraph, Section
 from tasks.report.context import Context
@@ -53,25 +51,23 @@ def windows_before(context: Context) -> list[Window]:
 
 def _covariate_windows(context: Context) -> list[Window]:
     words, out = context.words, []
-    fixed = [c for c in context.spec.covariates if isinstance(c, AgeCovariate | SexCovariate)]
+    history = [c for c in context.spec.covariates if hasattr(c, "window_start_days")]
+    fixed = [c.kind for c in context.spec.covariates if c not in history]
     if fixed:
-        names = ", ".join(words.term("covariate", c.kind) for c in fixed)
+        names = ", ".join(words.term("covariate", kind) for kind in dict.fromkeys(fixed))
         out.append(Window(words("design.at_zero"), names, -0.02, 0.02, "zero"))
-    for covariate in context.spec.covariates:
-        if isinstance(covariate, ConditionCovariates | NamedConditionCovariates):
-            out.append(_conditions(context, covariate))
-    return out
+    return [*out, *(_history(context, covariate) for covariate in history)]
 
 
-def _conditions(
-    context: Context, covariate: ConditionCovariates | NamedConditionCovariates
-) -> Window:
+def _history(context: Context, covariate: Any) -> Window:
     words, start = context.words, covariate.window_start_days
     any_time = start <= LONG_AGO
     key = "design.any_time" if any_time else "design.from_day"
     end = str(-covariate.window_end_days)
-    n = len(covariate.code_lists) if isinstance(covariate, NamedConditionCovariates) else 0
+    n = len(covariate.code_lists) if covariate.kind == "named_conditions" else 0
     what = words("design.named_conditions", n=str(n)) if n else words("design.conditions")
+    if covariate.kind not in {"conditions", "named_conditions"}:
+        key, what = f"{key}_of", words.term("covariate", covariate.kind)
     detail = words(key, what=what, start=str(-start), end=end)
     left = -1.0 if any_time else -0.85
     return Window(words("design.covariates"), detail, left, -0.02, "covariate", open_start=any_time)
