@@ -23,6 +23,7 @@ from tasks.core.spec import StudySpec
 from tasks.core.spec.characterisation import TableOne
 
 Row = dict[str, object]
+_ALIKE = 1e-12  # what weights leave of a covariate that everybody has
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +233,8 @@ def _smd(
     gap = target.mean - comparator.mean
     pooled = np.sqrt((before[0].variance + before[1].variance) / 2)
     for i, covariate in enumerate(covariates):
-        value = _finite(gap[i] / pooled[i]) if pooled[i] > 0 else 0.0 if gap[i] == 0 else None
+        same = abs(gap[i]) < _ALIKE and not pooled[i] > 0
+        value = 0.0 if same else _finite(gap[i] / pooled[i]) if pooled[i] > 0 else None
         yield _row(
             analysis_id,
             "smd",
