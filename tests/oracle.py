@@ -152,13 +152,14 @@ def events_of(world, events, person):
 
 def observed(world, person, event):
     """The event as an index: with its person and the observation period around its start."""
-    periods = [
-        (row["observation_period_start_date"], row["observation_period_end_date"])
-        for row in world.rows("observation_period", person)
-        if row["observation_period_start_date"]
-        <= event["start"]
-        <= row["observation_period_end_date"]
-    ]
+    stretches = merged(
+        [
+            (row["observation_period_start_date"], row["observation_period_end_date"])
+            for row in world.rows("observation_period", person)
+        ],
+        0,
+    )
+    periods = [(start, end) for start, end in stretches if start <= event["start"] <= end]
     return {
         **event,
         "person": person,

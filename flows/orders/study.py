@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -12,9 +12,17 @@ import duckdb
 import polars as pl
 
 from flows.orders.steps import Caller, directly, guarded
+from flows.orders.study_tables import (
+    no_evidence,
+    protected,
+    quality_shown,
+    table_deliveries,
+    table_evidence,
+)
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort
 from tasks.cohort.cohorts import cohort_sql
+from tasks.cohort.tables import load_tables
 from tasks.core.disclosure import Released, release, release_quality, threshold
 from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
 from tasks.core.fhir import CLINICAL_FORMATS
@@ -169,8 +177,19 @@ def ensure_served(home: Home, study: str) -> None:
 
 def _serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, object]]:
     """Return the deliveries in force that a study rests on; every site that it names has one."""
-    deliveries = [d for d in deliveries_in_force(con) if _serves(spec, d)]
-    source = spec.lake or LakeSource(id="lake", kind="lake")
+    in_force = deliveries_in_force(con)
+    of_tables = table_deliveries(con, spec, in_force)
+    of_lake = _serving_lake(spec, spec.lake, in_force) if spec.lake else []
+    return [d for d in in_force if d in of_tables or d in of_lake]
+
+
+def _serving_lake(
+    spec: StudySpec, source: LakeSource, in_force: list[dict[str, object]]
+) -> list[dict[str, object]]:
+    """Return the deliveries whose rows lie in the tables that cohorts read: all but registries."""
+    deliveries = [
+        d for d in in_force if d["format"] in CLINICAL_FORMATS and source.takes(d["site_id"])
+    ]
     missing = sorted(set(source.sites) - {str(d["site_id"]) for d in deliveries})
     if missing or not deliveries:
         some = f"a site {source.site_prefix}…" if source.site_prefix else "any site"
@@ -179,15 +198,10 @@ def _serving(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[dict[str, 
     return deliveries
 
 
-def _serves(spec: StudySpec, delivery: Mapping[str, object]) -> bool:
-    """Whether rows of this delivery lie in the tables that the study reads: all but registries."""
-    is_clinical = delivery["format"] in CLINICAL_FORMATS
-    return bool(is_clinical and spec.lake and spec.lake.takes(delivery["site_id"]))
-
-
 def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path) -> int:
     """Build the cohort tables in the workspace; return the number of people."""
     with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
+        load_tables(con, spec)
         return build_cohort(con, spec)
 
 
@@ -196,7 +210,8 @@ def evidence(
 ) -> Evidence:
     """Estimate everything the study asks for."""
     with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
-        return analyse(con, spec)
+        found = analyse(con, spec) if spec.has_trial or spec.cohorts else no_evidence()
+        return replace(found, tables=table_evidence(con, spec))
 
 
 def smallest_count(site: SiteSettings, spec: StudySpec, pinned: Pinned) -> int | None:
@@ -209,7 +224,8 @@ def smallest_count(site: SiteSettings, spec: StudySpec, pinned: Pinned) -> int |
 def protect(found: Evidence, k: int | None) -> Released:
     """Withhold what may not leave."""
     gates = [gate.as_dict() for gate in found.gates]
-    return release(found.rows, found.attrition, found.balance, gates, k)
+    released = release(found.rows, found.attrition, found.balance, gates, k)
+    return protected(released, found.tables, k)
 
 
 def write_results(
@@ -320,7 +336,7 @@ def _do(
     gates = released.gates
     if stopped := _stopped(spec, found, gates):
         return _end(home, pinned, work, gates, stopped)
-    quality = release_quality(quality_of(pinned), k)
+    quality = quality_shown(release_quality(quality_of(pinned), k), spec, released)
     step("write results", write_results, spec, pinned, released, quality, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     details = {**_details(pinned, gates, released.messages), "disclosure_threshold": k}
@@ -349,7 +365,7 @@ def _stopped(
         )
         fix = "read the gates in manifest.json; change the design or the data, not the gate."
         return GateError(spec.study.id, f"gate missed: {what}", fix)
-    if failed := failed_primary(found.rows):
+    if failed := failed_primary(found.all_rows):
         fix = "read the note; the design or the data cannot support this analysis."
         return EstimationError(str(failed[0]["analysis_id"]), str(failed[0]["note"]), fix)
     return None

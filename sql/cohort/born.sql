@@ -1,6 +1,5 @@
 -- cohort.born
 -- Grain:   one row per person: sex, year of birth, and the day of birth as far as it is known.
--- Kind:    view
 -- Reads:   clean.person
 -- Notes:   an unknown month counts as the 1st of July, an unknown day as the 15th of its month; a
 --          day that its month does not have, as the last that it has.

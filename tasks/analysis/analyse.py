@@ -1,7 +1,7 @@
 """All estimates of one study from one workspace: attrition, balance, results, gates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import numpy as np
@@ -17,6 +17,7 @@ from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_people
 from tasks.analysis.populations import Population, PropensityModel, make_populations
 from tasks.analysis.sites import site_rows
+from tasks.analysis.tables import NO_TABLES, TableEvidence
 from tasks.core.errors import EstimationError
 from tasks.core.results import result_row
 from tasks.core.spec import StudySpec
@@ -33,6 +34,12 @@ class Evidence:
     attrition: pl.DataFrame
     balance: pl.DataFrame
     gates: list[GateVerdict]
+    tables: TableEvidence = field(default=NO_TABLES)
+
+    @property
+    def all_rows(self) -> list[Row]:
+        """Rows of results of cohorts and of registry tables."""
+        return [*self.rows, *self.tables.rows]
 
 
 def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
@@ -82,7 +89,7 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
     rows = attrition_rows(attrition, spec) + _describe(spec, populations)
     rows += site_rows(con, spec)
     rows += _diagnose(spec, people, populations, model, balance)
-    for analysis in spec.analyses:
+    for analysis in spec.lake_analyses:
         name = "crude" if analysis.adjustment == "none" else analysis.adjustment
         rows += estimate(spec, analysis, populations.get(name))
     rows += characterise(con, spec, populations)

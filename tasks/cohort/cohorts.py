@@ -16,7 +16,6 @@ from tasks.core.spec.cohorts import (
     SqlCohort,
     events_in,
 )
-from tasks.core.sql import build_table
 
 ALWAYS_READ = ("person", "observation_period")
 
@@ -52,7 +51,6 @@ def build_cohorts(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> dict[str, 
     Raises:
         CausewayError: A cohort cannot be built; it is named.
     """
-    build_table(con, "cohort.born")
     create_cohort_tables(con)
     return {cohort.id: _build(con, spec, cohort) for cohort in spec.cohorts}
 

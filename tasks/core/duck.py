@@ -39,6 +39,7 @@ def duck(
         config["threads"] = threads
     if file != ":memory:":
         config["temp_directory"] = f"{file}.tmp"
+        config["checkpoint_threshold"] = "1GB"  # written when closed, not in the middle of work
     connection = duckdb.connect(str(file), read_only=read_only, config=config)
     try:
         yield connection

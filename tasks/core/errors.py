@@ -106,6 +106,28 @@ class EstimationError(CausewayError):
     default_code = "E_NOT_ESTIMABLE"
 
 
+class TableError(CausewayError):
+    """A registry table cannot be analysed as the study says; carries every fault that was found.
+
+    Args:
+        faults: All faults of the table, at least one; each counts rows and shows none.
+    """
+
+    exit_code = 14
+    default_code = "E_TABLE_ROWS"
+
+    def __init__(self, faults: list[Message]) -> None:
+        first = faults[0]
+        super().__init__(first.where, first.what, first.fix, first.code)
+        self._faults = tuple(faults)
+        self.args = ("\n".join(str(fault) for fault in faults),)
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Every fault of the table."""
+        return self._faults
+
+
 class DisclosureError(CausewayError):
     """Nothing may be published without telling about single people."""
 

@@ -301,6 +301,21 @@ def tables_in_force(
     return [TableInForce(*row) for row in found]
 
 
+def registry_tables_in_force(con: Connection) -> dict[tuple[str, str], set[int]]:
+    """Return the snapshots of the deliveries in force behind each registry table.
+
+    Keys are the site and the name of the table as it was delivered.
+    """
+    query = (
+        f"{_FILES_IN_FORCE} select distinct site_id, table_name, snapshot_id "  # noqa: S608
+        "from in_force where family = 'table' and table_name is not null order by all"
+    )
+    found: dict[tuple[str, str], set[int]] = {}
+    for site_id, table, snapshot in con.execute(query, {"accepted": list(COMMITTED)}).fetchall():
+        found.setdefault((str(site_id), str(table)), set()).add(int(snapshot))
+    return found
+
+
 def ledger_of(con: Connection, snapshot_ids: list[int]) -> list[dict[str, object]]:
     """Return the ledger rows of these commits, without checksums, by site, delivery and file."""
     found = con.execute(

@@ -43,7 +43,7 @@ def write_summarised(results: pl.DataFrame, file: Path) -> None:
 
 def _lines(row: dict[str, object]) -> list[tuple[object, ...]]:
     group, additional = _pair(row, _GROUP), _pair(row, _ADDITIONAL)
-    strata = (row["stratum_name"] or "overall", row["stratum_level"] or "overall")
+    strata = [_safe(row[name] or "overall") for name in ("stratum_name", "stratum_level")]
     head = (1, row["site_id"], *group, *strata, _safe(row["outcome"] or "overall"), None)
     hidden = row["status"] == "suppressed"
     return [

@@ -12,6 +12,8 @@ WIDTH = 640
 FOREST_WIDTH = 350
 STATIC_FONT = "Noto Sans CJK KR"
 TARGET, COMPARATOR = "#0072B2", "#D55E00"
+COLOURS = (TARGET, COMPARATOR, "#009E73", "#CC79A7", "#8C6D00", "#4B5563")
+DASHES = ((1, 0), (7, 3), (2, 2), (10, 3, 2, 3), (4, 4), (12, 4))
 INK, SOFT, GRID, RULE = "#1f2933", "#52606d", "#e4e9ee", "#9aa5b1"
 
 ADJUSTMENT_LOOK = {
@@ -29,7 +31,7 @@ class CurveText:
     x_title: str
     y_title: str
     at_risk: str
-    arms: tuple[str, str]
+    arms: tuple[str, ...]
     day: str
     estimate: str
     interval: str
@@ -146,12 +148,12 @@ def _legend() -> Spec:
 
 
 def _arm_colour(text: CurveText) -> Spec:
-    scale = {"domain": list(text.arms), "range": [TARGET, COMPARATOR]}
+    scale = {"domain": list(text.arms), "range": list(COLOURS[: len(text.arms)])}
     return {"field": "arm", "type": "nominal", "scale": scale, "legend": _legend()}
 
 
 def _dash(text: CurveText) -> Spec:
-    scale = {"domain": list(text.arms), "range": [[1, 0], [7, 3]]}
+    scale = {"domain": list(text.arms), "range": [list(dash) for dash in DASHES[: len(text.arms)]]}
     return {"field": "arm", "type": "nominal", "scale": scale, "legend": _legend()}
 
 

@@ -21,6 +21,7 @@ from tasks.report.sections import (
     other,
     people,
     question,
+    tables,
 )
 
 Make = Callable[[Context], Section]
@@ -45,6 +46,7 @@ def sections_of(spec: StudySpec) -> tuple[Make, ...]:
         *((cohorts.section,) if spec.cohorts else ()),
         *((characterisation.section,) if spec.characterisation else ()),
         *(COMPARISON if spec.has_trial else ()),
+        *((tables.rows_used, tables.estimates) if spec.tables else ()),
         *CLOSING,
     )
 

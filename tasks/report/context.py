@@ -63,8 +63,17 @@ class Context:
 
     @cached_property
     def rows(self) -> list[Record]:
-        """The results, one record an estimate."""
-        return self.inputs.results.to_dicts()
+        """The results, one record an estimate; those of registry tables stand apart."""
+        of_tables = {analysis.id for analysis, _ in self.spec.table_analyses}
+        found = self.inputs.results.to_dicts()
+        return [row for row in found if row["analysis_id"] not in of_tables]
+
+    @cached_property
+    def table_rows(self) -> list[Record]:
+        """The results of registry tables, in the order of the analyses of the study."""
+        order = [analysis.id for analysis, _ in self.spec.table_analyses]
+        found = [r for r in self.inputs.results.to_dicts() if r["analysis_id"] in order]
+        return sorted(found, key=lambda row: order.index(row["analysis_id"]))
 
     @cached_property
     def arms(self) -> dict[str, str]:

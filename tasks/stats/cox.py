@@ -100,6 +100,7 @@ def cox(
     cluster: ArrayLike | None = None,
     strata: ArrayLike | None = None,
     level: float = 0.95,
+    entry: ArrayLike | None = None,
 ) -> CoxFit:
     """Fit Cox's proportional hazards model by Newton's method.
 
@@ -114,6 +115,8 @@ def cox(
         cluster: Label of the cluster of each row, shape (n,); makes the fit robust.
         strata: Label of the stratum of each row, shape (n,), each with its own baseline.
         level: Confidence level.
+        entry: Time after which each row is at risk, shape (n,), before its duration; several
+            rows of a person, one an interval, make covariates that change with time.
 
     Returns:
         The fit. Rows in another order give the same bits.
@@ -124,9 +127,10 @@ def cox(
 
     Source:
         Cox (1972); Efron (1977); Lin & Wei (1989) for the robust variance. Agrees with R
-        survival `coxph(ties=, weights=, robust=, cluster=)` and `strata()`.
+        survival `coxph(ties=, weights=, robust=, cluster=)`, `strata()` and, with entry,
+        `Surv(start, stop, event)`.
     """
-    data = cox_follow_up(durations, observed, covariates, weights, strata)
+    data = cox_follow_up(durations, observed, covariates, weights, strata, entry)
     order = sort_rows(data)
     sets = likelihood.sort_into_risk_sets(data, order, ties)
     found = fit_partial_likelihood(sets)
@@ -151,6 +155,7 @@ def profile_likelihood_interval(
     weights: ArrayLike | None = None,
     strata: ArrayLike | None = None,
     level: float = 0.95,
+    entry: ArrayLike | None = None,
 ) -> ProfileInterval:
     """Interval of one log hazard ratio where the profile likelihood falls by half a chi-square.
 
@@ -163,6 +168,7 @@ def profile_likelihood_interval(
         weights: As `cox`; the likelihood of weighted data is not robust.
         strata: As `cox`.
         level: Confidence level.
+        entry: As `cox`.
 
     Returns:
         Estimate and limits of the log hazard ratio.
@@ -173,7 +179,7 @@ def profile_likelihood_interval(
     Source:
         Venzon & Moolgavkar (1988) Applied Statistics 37.
     """
-    data = cox_follow_up(durations, observed, covariates, weights, strata)
+    data = cox_follow_up(durations, observed, covariates, weights, strata, entry)
     if not 0 <= index < data.x.shape[1]:
         raise EstimationError("index", f"{index} is not a column of covariates", "count from 0.")
     order = sort_rows(data)

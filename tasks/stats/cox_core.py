@@ -13,6 +13,7 @@ from tasks.stats.inputs import (
     design_matrix,
     follow_up,
     row_order,
+    same_shape,
 )
 from tasks.stats.newton import Bounds, Maximum, Point, maximise
 from tasks.stats.partial_likelihood import FollowUp, RiskSets
@@ -26,6 +27,7 @@ def cox_follow_up(
     covariates: ArrayLike,
     weights: ArrayLike | None,
     strata: ArrayLike | None,
+    entry: ArrayLike | None = None,
 ) -> FollowUp:
     """Checked follow-up; weights are 1 and there is one stratum when none are given.
 
@@ -37,12 +39,24 @@ def cox_follow_up(
         raise EstimationError("cox", "there is no event", "widen the cohort or the follow-up.")
     weight = np.ones(time.size) if weights is None else case_weights(weights, time.size)
     stratum = codes(np.zeros(time.size) if strata is None else strata, time.size, "strata")[1]
-    return FollowUp(time, event, design_matrix(covariates, time.size), weight, stratum)
+    entered = None if entry is None else _entries(entry, time)
+    return FollowUp(time, event, design_matrix(covariates, time.size), weight, stratum, entered)
+
+
+def _entries(entry: ArrayLike, time: FloatArray) -> FloatArray:
+    """Times of entry as floats, all before the time of the same row."""
+    result = np.asarray(entry, dtype=np.float64)
+    same_shape(result, time.shape, "entry")
+    if bad := int((~(result < time)).sum()):
+        what = f"{bad} of {time.size} rows do not enter before their follow-up ends"
+        raise EstimationError("entry", what, "drop or repair them, where attrition is counted.")
+    return result
 
 
 def sort_rows(data: FollowUp) -> IntArray:
     """Rows by stratum and time, then by all they hold, shape (n,): the same for any shuffle."""
-    return row_order((data.stratum, data.time, data.event, data.weight), data.x)
+    entry = () if data.entry is None else (data.entry,)
+    return row_order((data.stratum, data.time, data.event, data.weight, *entry), data.x)
 
 
 def fit_partial_likelihood(sets: RiskSets, start: FloatArray | None = None) -> Maximum:

@@ -19,13 +19,26 @@ _CONSTANT = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FollowUp:
-    """Right-censored follow-up with weights and strata, each of shape (n,); `x` is (n, p)."""
+    """Right-censored follow-up with weights and strata, each of shape (n,); `x` is (n, p).
+
+    A row is at risk after its `entry`, up to and with its `time`; None where all enter at once.
+    """
 
     time: FloatArray
     event: BoolArray
     x: FloatArray
     weight: FloatArray
     stratum: IntArray
+    entry: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LateEntry:
+    """Rows that enter after some moment of death in their stratum, and where they do."""
+
+    row: IntArray  # (l,)
+    moment: IntArray  # (l,), last moment at which the row is not yet at risk
+    end: IntArray  # (k,), one past the last moment of the stratum of each moment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +59,12 @@ class RiskSets:
     first: IntArray  # (k,), edge of the first row at risk
     end: IntArray  # (k,), edge that ends the stratum
     passed: IntArray  # (n,), moments up to the row's own time, all strata counted
-    base: IntArray  # (n,), moments in strata before the row's own
+    base: IntArray  # (n,), moments in strata before the row's own, and those before its entry
     death: IntArray  # (d,), moment of each death
     term: IntArray  # (e,), moment of each term
     share: FloatArray  # (e,), share of the dying that is taken out of the risk set
     term_weight: FloatArray  # (e,)
+    late: LateEntry | None = None  # None where all are at risk from the start
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,11 +101,36 @@ def sort_into_risk_sets(data: FollowUp, order: IntArray, ties: Ties) -> RiskSets
     edges = np.unique(np.concatenate([[0, time.size], first_row, closing]))
     death = passed[event] - 1
     term, share, term_weight = _terms(death, weight[event], ties)
+    base = (passed - has_death[group])[opening][stratum]
+    late = None
+    if data.entry is not None:
+        of_moment = stratum[first_row]
+        base, late = _enter(data.entry[order], stratum, base, time[first_row], of_moment)
     return RiskSets(
         x, scale, weight, event, np.zeros_like(time), time[first_row], edges,
         np.searchsorted(edges, first_row), np.searchsorted(edges, closing[stratum[first_row]]),
-        passed, (passed - has_death[group])[opening][stratum], death, term, share, term_weight,
+        passed, base, death, term, share, term_weight, late,
     )  # fmt: skip
+
+
+def _enter(
+    entry: FloatArray, stratum: IntArray, base: IntArray, moment: FloatArray, of_moment: IntArray
+) -> tuple[IntArray, LateEntry]:
+    """Moments that each row has not yet entered for, all strata counted, shape (n,); who is late.
+
+    Args:
+        entry: Entry of each row, shape (n,).
+        stratum: Stratum of each row, shape (n,).
+        base: Moments in strata before the row's own, shape (n,).
+        moment: Time of each moment, ascending within its stratum, shape (k,).
+        of_moment: Stratum of each moment, ascending, shape (k,).
+    """
+    times, rank = np.unique(np.append(moment, entry), return_inverse=True)
+    key = of_moment * times.size + rank[: moment.size]
+    entered = np.searchsorted(key, stratum * times.size + rank[moment.size :], side="right")
+    row = np.flatnonzero(entered > base)
+    end = np.searchsorted(of_moment, of_moment, side="right")
+    return entered, LateEntry(row, entered[row] - 1, end)
 
 
 def log_likelihood(sets: RiskSets, beta: FloatArray) -> float:
@@ -220,7 +259,18 @@ def _sums(sets: RiskSets, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     after = np.zeros((sets.edges.size, values.shape[1]))
     after[:-1] = pieces[::-1].cumsum(axis=0)[::-1]
     dying = np.add.reduceat(values[sets.event], _begins(sets.death), axis=0)
-    return after[sets.first] - after[sets.end], dying
+    at_risk = after[sets.first] - after[sets.end]
+    return at_risk if sets.late is None else at_risk - _not_yet(sets.late, values), dying
+
+
+def _not_yet(late: LateEntry, values: FloatArray) -> FloatArray:
+    """Sums of (n, m) `values` over those who have not yet entered at each moment, (k, m)."""
+    k = late.end.size
+    waiting = np.zeros((k + 1, values.shape[1]))
+    for column, given in enumerate(values[late.row].T):
+        waiting[:k, column] = np.bincount(late.moment, given, minlength=k)
+    waiting = waiting[::-1].cumsum(axis=0)[::-1]
+    return np.asarray(waiting[:k] - waiting[late.end])
 
 
 def _gram(x: FloatArray, weight: FloatArray) -> FloatArray:

@@ -39,6 +39,7 @@ def proportional_hazards_test(
     weights: ArrayLike | None = None,
     strata: ArrayLike | None = None,
     terms: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
 ) -> ProportionalHazardsTest:
     """Test of proportional hazards: score test for adding covariate times g(t) to the model.
 
@@ -52,6 +53,7 @@ def proportional_hazards_test(
         strata: As `cox`.
         terms: Number of the term each column belongs to, shape (p,), such as the columns of
             one category variable; None for a test of each column.
+        entry: As `cox`.
 
     Returns:
         A chi-square test of each term, in ascending order of `terms`, and of all together.
@@ -63,7 +65,7 @@ def proportional_hazards_test(
         Grambsch & Therneau (1994) Biometrika 81, in the exact score form of R survival 3's
         `cox.zph`, with which it agrees.
     """
-    data = cox_follow_up(durations, observed, covariates, weights, strata)
+    data = cox_follow_up(durations, observed, covariates, weights, strata, entry)
     sets = likelihood.sort_into_risk_sets(data, sort_rows(data), ties)
     extended = _extend(sets, _transformed(data, sets.time, transform))
     p = extended.score.size
@@ -119,4 +121,7 @@ def _transformed(data: FollowUp, times: FloatArray, transform: Transform) -> Flo
     if transform == "rank":
         left = table.counts.sum(axis=0)
         return np.asarray((left.cumsum() - (left - 1) / 2)[place])
-    return np.asarray(1 - np.append(1.0, np.cumprod(1 - table.weight[1] / table.at_risk))[place])
+    at_risk = table.at_risk
+    if data.entry is not None:
+        at_risk = at_risk - (data.entry.size - np.searchsorted(np.sort(data.entry), table.time))
+    return np.asarray(1 - np.append(1.0, np.cumprod(1 - table.weight[1] / at_risk))[place])

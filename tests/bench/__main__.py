@@ -11,7 +11,6 @@ import json
 import resource
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,9 @@ from tasks.core.spec import load_study
 from tasks.simulate.consortium import simulate_consortium
 from tasks.stats.cox import cox
 from tasks.stats.survival import kaplan_meier
+from tests.bench.cohorts import bench_cohorts
 from tests.bench.covariates import bench_covariates
+from tests.bench.timing import timed
 
 STUDY = "gibleed_celecoxib_diclofenac"
 # Rows a person; values are arithmetic in the row number, so the same persons give the same bytes.
@@ -103,6 +104,7 @@ def main():
             *bench_estimators(100_000),
             *bench_covariates(100_000),
             *bench_simulation(folder, arguments.simulated),
+            *bench_cohorts(folder, arguments.simulated),
         ]
     finally:
         shutil.rmtree(folder)
@@ -207,12 +209,6 @@ def plain_load(delivery, file):
             con.execute(
                 f"create table {table} as from read_csv({quoted(source)}, columns = {{{types}}}, header = true)"
             )
-
-
-def timed(work):
-    started = time.perf_counter()
-    done = work()
-    return time.perf_counter() - started, done
 
 
 def peak_mib():

@@ -1,7 +1,5 @@
 """The covariate matrix of 100,000 persons against a statement by hand that finds the same cells."""
 
-import time
-
 import numpy as np
 from scipy import sparse
 
@@ -10,6 +8,7 @@ from tasks.cohort.covariates import build_covariates
 from tasks.core.duck import duck
 from tasks.core.spec import ConceptCovariates, load_study
 from tasks.core.spec.covariates import EVENT_TABLES
+from tests.bench.timing import timed
 from tests.tables import given
 from tests.worlds import EMPTY_EVENTS
 
@@ -113,9 +112,3 @@ def by_hand(con):
 def by_study(con, spec):
     build_covariates(con, spec)
     return load_covariates(con, spec, spec.covariates)
-
-
-def timed(work):
-    started = time.perf_counter()
-    done = work()
-    return time.perf_counter() - started, done

@@ -15,7 +15,6 @@ from tasks.core.domains import domains
 from tasks.core.duck import duck
 from tasks.core.omop import omop_tables
 from tasks.core.spec.cohorts import NativeCohort
-from tasks.core.sql import build_table
 from tests.oracle import World, spans_of
 
 FIRST, DAYS = date(2020, 1, 1), 60
@@ -280,7 +279,6 @@ def differs(con, seed):
     rng = random.Random(seed)
     world, cohort = a_world(rng), a_cohort(rng)
     lay_out(con, world)
-    build_table(con, "cohort.born")
     create_cohort_tables(con)
     build_native(con, cohort, frozenset({"coded"}))
     got = con.execute(

@@ -6,7 +6,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tasks.core.errors import EstimationError
-from tasks.stats.cox import concordance, cox, profile_likelihood_interval
+from tasks.stats.cox import (
+    concordance,
+    cox,
+    profile_likelihood_interval,
+    proportional_hazards_test,
+)
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -108,3 +113,65 @@ def test_concordance_is_the_count_of_pairs(seed):
     assert got.concordant == (pairs & (gap > 0)).sum()
     assert got.discordant == (pairs & (gap < 0)).sum()
     assert got.tied_score == (pairs & (gap == 0)).sum()
+
+
+def split(time, event, rng):
+    """Cut each follow-up at a random day: row numbers, entry, time and event of the pieces."""
+    cut = np.ceil(rng.uniform(0, time))
+    first, last = np.flatnonzero(cut < time), np.arange(time.size)
+    entry = np.append(np.zeros(first.size), np.where(cut < time, cut, 0))
+    ends = np.append(cut[first], time)
+    return np.append(first, last), entry, ends, np.append(np.zeros(first.size, bool), event)
+
+
+@FEW
+@given(seeds)
+def test_rows_cut_into_intervals_make_the_same_fit(seed):
+    time, event, x, weight, _, strata, rng = study(seed)
+    row, entry, ends, events = split(time, event, rng)
+    for ties in ("efron", "breslow"):
+        a = fit_or_skip(time, event, x, ties, weight, robust=True, strata=strata)
+        b = cox(
+            ends, events, x[row], ties, weight[row], cluster=row, strata=strata[row], entry=entry
+        )
+        for name in NUMBERS:
+            assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-6, abs=1e-9), name
+
+
+@FEW
+@given(seeds)
+def test_with_late_entry_the_log_likelihood_is_the_definition(seed):
+    time, event, x, weight, _, strata, rng = study(seed)
+    entry = np.floor(rng.uniform(0, time - 0.5))
+    fit = fit_or_skip(time, event, x, "breslow", weight, strata=strata, entry=entry)
+    eta = x @ fit.coef
+    is_at_risk = (time[None, :] >= time[:, None]) & (entry[None, :] < time[:, None])
+    is_at_risk &= strata[None, :] == strata[:, None]
+    value = (weight * event * (eta - np.log(is_at_risk @ (weight * np.exp(eta))))).sum()
+    assert fit.log_likelihood == pytest.approx(value, rel=1e-10)
+
+
+@FEW
+@given(seeds)
+def test_rows_cut_into_intervals_leave_the_test_of_proportional_hazards(seed):
+    time, event, x, _, _, strata, rng = study(seed)
+    row, entry, ends, events = split(time, event, rng)
+    fit_or_skip(time, event, x, strata=strata)
+    a = proportional_hazards_test(time, event, x, strata=strata)
+    b = proportional_hazards_test(ends, events, x[row], strata=strata[row], entry=entry)
+    assert a.statistic == pytest.approx(b.statistic, rel=1e-6)
+
+
+@FEW
+@given(seeds)
+def test_a_shuffle_of_late_entries_gives_the_same_bits(seed):
+    time, event, x, weight, *_, rng = study(seed)
+    entry, m = np.floor(rng.uniform(0, time - 0.5)), rng.permutation(time.size)
+    a = fit_or_skip(time, event, x, weights=weight, entry=entry)
+    b = cox(time[m], event[m], x[m], weights=weight[m], entry=entry[m])
+    assert all(np.array_equal(getattr(a, name), getattr(b, name)) for name in NUMBERS)
+
+
+def test_rows_that_do_not_enter_before_they_end_are_refused():
+    with pytest.raises(EstimationError, match="1 of 2 rows do not enter before"):
+        cox([5, 6], [1, 1], [[0.0], [1.0]], entry=[5, 0])

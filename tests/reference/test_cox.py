@@ -108,6 +108,29 @@ def test_pbc():
     assert_concordance(concordance(t.time, event, linear_predictor(fit.coef, x)), values)
 
 
+def heart():
+    """Stanford heart transplants: a row before and a row after the transplant."""
+    t = shared_table("data/survival/heart.csv")
+    return t, t.transplant.to_numpy(float)
+
+
+def test_heart_in_intervals():
+    t, transplant = heart()
+    x = np.column_stack([t.age, t.surgery, transplant, t.age * transplant, t.surgery * transplant])
+    values, fit = r_values("heart_td"), cox(t.stop, t.event, x, entry=t.start)
+    assert_fit(fit, values)
+    assert_zph(proportional_hazards_test(t.stop, t.event, x, entry=t.start), values)
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_heart_without_interactions(ties):
+    t, transplant = heart()
+    x = np.column_stack([t.age, t.year, t.surgery, transplant])
+    values, fit = r_values(f"heart_td_{ties}"), cox(t.stop, t.event, x, ties, entry=t.start)
+    assert_fit(fit, values)
+    assert_zph(proportional_hazards_test(t.stop, t.event, x, ties=ties, entry=t.start), values)
+
+
 def test_pbc_trial_and_profile():
     """The Wald interval and the profile agree to 2 % in 125 deaths."""
     t, values = shared_table("data/survival/pbc.csv").head(312), r_values("pbc_trt")

@@ -4,6 +4,7 @@ import duckdb
 
 from tasks.cohort.language.statements import Statement, statements_of
 from tasks.core.spec.cohorts import NativeCohort
+from tasks.core.sql import build_table
 
 _TABLES = {
     "cohort.cohort": "cohort_id varchar, person_id bigint, start_date date, end_date date",
@@ -17,13 +18,17 @@ _TABLES = {
 
 
 def create_cohort_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables that every cohort of a study adds to, empty.
+    """Create the tables that every cohort of a study reads, and those it adds to, empty.
+
+    `cohort.born` and `cohort.observed` hold birth and observation of every person.
 
     `cohort.cohort` has one row a span; `cohort.rule_mask` one row an opening, bit n of `mask` set
     when it passes rule n; `cohort.cohort_attrition` one row a step, with what is left after it:
     records, and different persons.
     """
     con.execute("create schema if not exists cohort")
+    build_table(con, "cohort.born")
+    build_table(con, "cohort.observed")
     for table, columns in _TABLES.items():
         con.execute(f"create or replace table {table} ({columns})")
 
@@ -41,16 +46,19 @@ def build_native(
         with_codes: Ids of the code lists that hold source codes.
     """
     statements = statements_of(cohort, with_codes)
+    con.execute("begin")
     for statement in statements:
-        con.execute(f"create or replace table cohort.{statement.table} as {statement.sql}")
+        con.execute(statement.create)
     _count(con, cohort, statements)
     if cohort.rules:
         con.execute(
             "insert into cohort.rule_mask select $cohort, index_id, person_id, start_date, mask "
-            f"from cohort.{cohort.id}__mask order by index_id",
+            f"from cohort.{cohort.id}__mask",
             {"cohort": cohort.id},
         )
-    return _store(con, cohort, statements[-1].table)
+    spans = _store(con, cohort, statements[-1].table)
+    con.execute("commit")
+    return spans
 
 
 def _store(con: duckdb.DuckDBPyConnection, cohort: NativeCohort, table: str) -> int:
@@ -78,13 +86,17 @@ def _count(
                 (rule.id, f"({_passing(cohort, opened, place + 1)})")
                 for place, rule in enumerate(cohort.rules)
             ]
-    for step, (step_id, relation) in enumerate(counts, 1):
-        con.execute(
-            "insert into cohort.cohort_attrition "
-            "select $cohort, $step, $step_id, count(*), count(distinct person_id) "
-            f"from {relation} as t",
-            {"cohort": cohort.id, "step": step, "step_id": step_id},
-        )
+    one_each = {"limit", "spans", *(rule.id for rule in cohort.rules)}
+    counted = " union all ".join(
+        f"select $cohort, {step}, '{step_id}', count(*), {persons} from {of} as t"
+        for step, (step_id, of) in enumerate(counts, 1)
+        for persons in [
+            "count(*)"
+            if cohort.entry.limit != "all" and step_id in one_each
+            else "count(distinct person_id)"
+        ]
+    )
+    con.execute(f"insert into cohort.cohort_attrition {counted}", {"cohort": cohort.id})
 
 
 _OPENING = ("entry_events", "in_time", "in_observation", "limit")

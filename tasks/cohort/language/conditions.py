@@ -134,24 +134,14 @@ def _having(query: Query, condition: Condition, records: str) -> str:
     return query.step("events", f"select {columns}\n\nfrom {index}\n\nwhere {truth}")
 
 
-def observed_index(relation: str, alias: str, columns: str = "") -> str:
-    """Return a select of `relation` with the observation period that holds its start.
-
-    Where periods overlap, all that hold the start count as one.
-    """
-    chosen = columns or f"{alias}.*"
+def observed_index(relation: str, alias: str) -> str:
+    """Return a select of `relation` with the stretch of observation that holds its start."""
     return (
-        "select\n"
-        f"    {chosen},\n"
-        "    min(observation_period.observation_period_start_date) as observed_from,\n"
-        "    max(observation_period.observation_period_end_date) as observed_to,\n"
-        f"\nfrom {relation} as {alias}\n\n"
-        "left join clean.observation_period\n"
-        f"    on {alias}.person_id = observation_period.person_id\n"
-        f"    and {alias}.start_date\n"
-        "        between observation_period.observation_period_start_date\n"
-        "        and observation_period.observation_period_end_date\n\n"
-        "group by all\n"
+        f"select\n    {alias}.*,\n    observed.observed_from,\n    observed.observed_to,\n\n"
+        f"from {relation} as {alias}\n\n"
+        "left join cohort.observed\n"
+        f"    on {alias}.person_id = observed.person_id\n"
+        f"    and {alias}.start_date between observed.observed_from and observed.observed_to"
     )
 
 

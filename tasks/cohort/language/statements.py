@@ -1,7 +1,7 @@
 """A native cohort as statements: what opens spans, each rule, what closes them. Pure text."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.cohort.language.conditions import (
     Query,
@@ -10,7 +10,14 @@ from tasks.cohort.language.conditions import (
     observed_index,
     truth_of,
 )
-from tasks.cohort.language.render import AND, domain_of, in_list, literal, shifted, within
+from tasks.cohort.language.render import (
+    conditions,
+    domain_of,
+    in_list,
+    literal,
+    shifted,
+    within,
+)
 from tasks.core.spec.cohorts import (
     Entry,
     EraEnd,
@@ -36,6 +43,13 @@ class Statement:
     about: str
     sql: str
     counts: bool = True
+    is_view: bool = False
+
+    @property
+    def create(self) -> str:
+        """The statement as it is run: a view where one other statement reads it, else a table."""
+        kind = "view" if self.is_view else "table"
+        return f"create or replace {kind} cohort.{self.table} as {self.sql}"
 
     @property
     def text(self) -> str:
@@ -47,7 +61,8 @@ def statements_of(
     cohort: NativeCohort, with_codes: frozenset[str] = frozenset()
 ) -> tuple[Statement, ...]:
     """Return the statements that build a cohort, in order; the last table holds its spans."""
-    entry = tuple(_entry(cohort, with_codes))
+    first, *between = _entry(cohort, with_codes)
+    entry = (first, *(replace(step, is_view=True) for step in between[:-1]), between[-1])
     opened = entry[-1].table
     rules = tuple(_rules(cohort, opened, with_codes))
     return (*entry, *rules, *_spans(cohort, opened, with_codes))
@@ -89,28 +104,31 @@ def _entry_events(entry: Entry, with_codes: frozenset[str]) -> str:
     columns = "person_id, start_date, end_date, visit_occurrence_id"
     parts = [f"select {columns} from {events_step(query, events)}" for events in entry.any]
     union = query.step("entries", "\n\nunion\n\n".join(parts))
-    order = "person_id, start_date, end_date, visit_occurrence_id nulls first"
     return query.ending(
-        f"select\n    row_number() over (order by {order}) as index_id,\n    {union}.*,\n\n"
-        f"from {union}"
+        f"select\n    row_number() over () as index_id,\n    {union}.*,\n\nfrom {union}"
     )
 
 
 def _in_time(entry: Entry, before: str) -> str:
     """Events in the calendar; an earlier event counts wherever in calendar or observation it is."""
-    query = Query()
-    dated = query.step(
-        "dated",
+    query, parts = Query(), list[str]()
+    source = f"cohort.{before}"
+    if entry.calendar:
+        parts += within("start_date", entry.calendar)
+    if entry.washout_days:
+        source = query.step("dated", _with_earlier(before))
+        free = f"earlier_date < {shifted('start_date', -entry.washout_days)}"
+        parts.append(f"(earlier_date is null or {free})")
+    return query.ending(f"select {_SPAN}\n\nfrom {source}\n\n{conditions(parts)}")
+
+
+def _with_earlier(before: str) -> str:
+    return (
         f"select\n    {before}.*,\n    max({before}.start_date) over (\n"
         "        partition by person_id order by start_date\n"
         "        range between unbounded preceding and interval 1 day preceding\n"
-        f"    ) as earlier_date,\n\nfrom cohort.{before}",
+        f"    ) as earlier_date,\n\nfrom cohort.{before}"
     )
-    parts = list(within("start_date", entry.calendar)) if entry.calendar else []
-    if entry.washout_days:
-        free = f"earlier_date < {shifted('start_date', -entry.washout_days)}"
-        parts.append(f"(earlier_date is null or {free})")
-    return query.ending(f"select {_SPAN}\n\nfrom {dated}\n\nwhere {AND.join(parts)}")
 
 
 def _observed(entry: Entry, before: str) -> str:
@@ -144,16 +162,16 @@ def _limited(table: str, limit: str | Nth) -> str:
 def _one_each(order: str) -> str:
     return (
         "qualify row_number() over (\n"
-        f"    partition by person_id order by {order}, end_date desc, index_id\n) = 1"
+        f"    partition by person_id order by {order}, end_date desc, "
+        "visit_occurrence_id nulls first\n) = 1"
     )
 
 
 def _rules(cohort: NativeCohort, opened: str, with_codes: frozenset[str]) -> Iterator[Statement]:
     for rule in cohort.rules:
         table = _name(cohort, f"rule_{rule.id}")
-        yield Statement(
-            rule.id, table, _rule_in_words(rule), _rule(rule, opened, with_codes), False
-        )
+        query = _rule(rule, opened, with_codes)
+        yield Statement(rule.id, table, _rule_in_words(rule), query, counts=False, is_view=True)
     if cohort.rules:
         about = "Which rules each opening passes: bit 1 for the first rule, 2 for the second, 4 …"
         yield Statement("rules", _name(cohort, "mask"), about, _mask(cohort, opened), counts=False)
@@ -190,10 +208,11 @@ def _mask(cohort: NativeCohort, opened: str) -> str:
 
 def _spans(cohort: NativeCohort, opened: str, with_codes: frozenset[str]) -> Iterator[Statement]:
     table, about = _name(cohort, "kept"), "Openings that pass every rule, as many as are kept."
-    yield Statement("kept", table, about, _kept(cohort, opened), counts=False)
+    yield Statement("kept", table, about, _kept(cohort, opened), counts=False, is_view=True)
     before, table = table, _name(cohort, "ended")
     about = "Each with the day on which it ends."
-    yield Statement("ended", table, about, _ended(cohort, before, with_codes), counts=False)
+    query = _ended(cohort, before, with_codes)
+    yield Statement("ended", table, about, query, counts=False, is_view=True)
     before, table = table, _name(cohort, "spans")
     yield Statement("spans", table, "The spans of the cohort.", _collapsed(cohort, before))
 
@@ -308,17 +327,16 @@ def _censored(query: Query, cohort: NativeCohort, planned: str) -> str:
 
 
 def _collapsed(cohort: NativeCohort, before: str) -> str:
-    query = Query()
-    spans = query.step("ended", f"select *\n\nfrom cohort.{before}")
-    joined = query.step(
-        "joined", _joined(query, spans, cohort.collapse_gap_days, "start_date", "end_date")
-    )
-    if cohort.clip is None:
-        return query.ending(f"select *\n\nfrom {joined}\n\norder by person_id, start_date")
-    start, end = cohort.clip.start, cohort.clip.end
+    """Spans joined and cut; where a person has one opening at most there is nothing to join."""
+    query, joined = Query(), f"cohort.{before}"
+    if cohort.keep == "all" and cohort.entry.limit == "all":
+        spans = query.step("ended", f"select *\n\nfrom cohort.{before}")
+        union = _joined(query, spans, cohort.collapse_gap_days, "start_date", "end_date")
+        joined = query.step("joined", union)
+    start, end = (cohort.clip.start, cohort.clip.end) if cohort.clip else (None, None)
     first = f"greatest(start_date, {literal(start)})" if start else "start_date"
     last = f"least(end_date, {literal(end)})" if end else "end_date"
     return query.ending(
         f"select\n    person_id,\n    {first} as start_date,\n    {last} as end_date,\n\n"
-        f"from {joined}\n\nwhere {first} <= {last}\n\norder by person_id, start_date"
+        f"from {joined}\n\nwhere {first} <= {last}"
     )

@@ -1,46 +1,89 @@
 """Named estimates, and the gates that they have to pass."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id
+from tasks.core.spec.columns import ColumnName, Names
+from tasks.core.spec.terms import MAX_LENGTH, Term, parse_terms
 
 Adjustment = Literal["none", "iptw_ate", "overlap", "matched"]
 
 
+Method = Literal[
+    "cox",
+    "logistic",
+    "kaplan_meier",
+    "log_rank",
+    "rmst",
+    "cumulative_incidence",
+    "incidence_rate",
+    "accuracy",
+    "describe",
+]
+METHODS_OF_COHORTS = (
+    "cox",
+    "kaplan_meier",
+    "log_rank",
+    "rmst",
+    "cumulative_incidence",
+    "incidence_rate",
+)
+
 _UNWEIGHTED = ("log_rank", "incidence_rate")
-_KEYS_OF_METHODS = {
+_GROUPED = ("kaplan_meier", "log_rank", "rmst", "cumulative_incidence", "incidence_rate")
+_KEYS_OF_METHODS: Mapping[str, tuple[str, ...]] = {
     "ties": ("cox",),
-    "std_error": ("cox",),
+    "std_error": ("cox", "logistic"),
     "horizon_days": ("rmst",),
     "table_days": ("kaplan_meier", "cumulative_incidence"),
+    "terms": ("cox", "logistic"),
+    "strata": ("cox", "log_rank"),
+    "cluster": ("cox",),
+    "by": _GROUPED,
 }
+_KEYS_OF_TABLES = ("terms", "strata", "cluster", "by")
 
 
 class Analysis(Frozen):
-    """One named estimate: a method, an adjustment, and the part it plays."""
+    """One named estimate: a method, and the part it plays.
+
+    An analysis of cohorts of the lake says how its arms are adjusted; one of a registry table
+    names its `source`, and with `terms` the model, or with `by` the groups.
+    """
 
     id: Id
     role: Literal["primary", "secondary", "sensitivity", "exploratory", "replication"]
-    method: Literal[
-        "cox",
-        "kaplan_meier",
-        "log_rank",
-        "rmst",
-        "cumulative_incidence",
-        "incidence_rate",
-    ]
-    adjustment: Adjustment
+    source: Annotated[Id | None, Field(description="The registry table that is analysed.")] = None
+    method: Method
+    adjustment: Annotated[
+        Adjustment, Field(description="Needed where cohorts of the lake are compared.")
+    ] = "none"
     ties: Literal["breslow", "efron"] | None = None
     std_error: Literal["model", "robust", "profile_likelihood"] | None = None
     horizon_days: Annotated[int, Field(gt=0, le=36_500)] | None = None
     table_days: Annotated[tuple[Days, ...], AS_TUPLE] = ()
+    terms: Annotated[
+        str | None,
+        Field(max_length=MAX_LENGTH, description="Columns with + : * log exp sqrt and powers."),
+    ] = None
+    strata: Names = ()
+    cluster: ColumnName | None = None
+    by: Annotated[
+        ColumnName | None,
+        Field(description="Column of groups; the treatment of the table when absent."),
+    ] = None
+
+    @property
+    def parsed_terms(self) -> tuple[Term, ...]:
+        """The terms of the model; none where the method has no model."""
+        return parse_terms(self.terms) if self.terms is not None else ()
 
     @model_validator(mode="after")
     def _says_what_its_method_needs(self) -> Self:
-        needed = {"cox": ("ties", "std_error"), "rmst": ("horizon_days",)}.get(self.method, ())
-        if missing := [name for name in needed if getattr(self, name) is None]:
+        if missing := [name for name in self._needed() if getattr(self, name) is None]:
             raise ValueError(f"method {self.method} needs {' and '.join(missing)}")
         if self.method == "cox" and self.adjustment != "none" and self.std_error != "robust":
             raise ValueError("weighted and matched Cox models need std_error: robust")
@@ -48,11 +91,32 @@ class Analysis(Frozen):
             raise ValueError(f"method {self.method} has no weighted form; use none or matched")
         return self
 
+    def _needed(self) -> tuple[str, ...]:
+        of_lake = {"cox": ("ties", "std_error"), "rmst": ("horizon_days",)}
+        of_table = {"cox": ("ties", "terms"), "logistic": ("terms",), "rmst": ("horizon_days",)}
+        return (of_lake if self.source is None else of_table).get(self.method, ())
+
     @model_validator(mode="after")
     def _says_nothing_that_its_method_ignores(self) -> Self:
         given = {name for name in _KEYS_OF_METHODS if getattr(self, name)}
         if idle := sorted(name for name in given if self.method not in _KEYS_OF_METHODS[name]):
             raise ValueError(f"method {self.method} does not use {' and '.join(idle)}")
+        if self.source is None and (idle := sorted(given & set(_KEYS_OF_TABLES))):
+            what = f"{' and '.join(idle)} belong to the analysis of a table"
+            raise ValueError(f"{what}; name its source, or remove them")
+        return self
+
+    @model_validator(mode="after")
+    def _has_terms_that_can_be_read(self) -> Self:
+        _ = self.parsed_terms
+        return self
+
+    @model_validator(mode="after")
+    def _says_how_it_adjusts(self) -> Self:
+        if self.source is None and "adjustment" not in self.model_fields_set:
+            raise ValueError("adjustment is missing: none, iptw_ate, overlap or matched")
+        if self.source is not None and self.adjustment != "none":
+            raise ValueError("adjustment belongs to cohorts of the lake; adjust a table by terms")
         return self
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
+Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 SiteId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 ConceptId = Annotated[int, Field(ge=0, le=2_147_483_647)]
 Days = Annotated[int, Field(ge=0, le=36_500)]

@@ -7,6 +7,7 @@ blocks that they read are valid, so that one look at a file shows all of its fau
 from collections.abc import Iterable, Iterator
 
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
+from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.cohorts import code_lists_in
 from tasks.core.spec.design import DeviceArm, DeviceShownDesign, DrugArm
 from tasks.core.spec.faults import Check, Fault, KeyPath
@@ -105,6 +106,7 @@ CHECKS: tuple[Check, ...] = (
     Check(("analyses",), _one_primary),
     Check(("analyses", "covariates"), _adjusts_with_something),
     *DESCRIBE_CHECKS,
+    *TABLE_CHECKS,
 )
 
 

@@ -1,19 +1,28 @@
 """What is asked, under which name, and what the pages show."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from tasks.core.spec.base import AS_TUPLE, Frozen, Id, Text
 
 
+def _title(data: dict[str, Any]) -> Text:
+    """Return the title, which is the question of a study that states no other."""
+    title: Text = data.get("title") or Text(en="-", ko="-")  # without one the study is refused
+    return title
+
+
 class Study(Frozen):
     """What is asked, and under which name."""
 
     id: Id
-    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
+    version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")] = "1.0"
     title: Text
-    question: Text
+    question: Annotated[
+        Text,
+        Field(default_factory=_title, description="What is asked; the title when absent."),
+    ]
     registration: str | None = None
     notice: Annotated[Text | None, Field(description="Shown on every page of the report.")] = None
     limits: Annotated[tuple[Text, ...], AS_TUPLE] = ()

@@ -15,7 +15,7 @@ from tasks.core.spec.code_lists import CodeList
 from tasks.core.spec.cohorts import Cohort
 from tasks.core.spec.covariates import Covariate
 from tasks.core.spec.design import Arm, Design, Device, DeviceArm, DrugArm, Outcome
-from tasks.core.spec.sources import LakeSource
+from tasks.core.spec.sources import LakeSource, Source, TableSource
 from tasks.core.spec.study import Privacy, Report, Study
 
 
@@ -34,7 +34,7 @@ class StudySpec(Frozen):
 
     spec_version: Literal[1]
     study: Study
-    sources: Annotated[tuple[LakeSource, ...], AS_TUPLE, Field(min_length=1, max_length=20)]
+    sources: Annotated[tuple[Source, ...], AS_TUPLE, Field(min_length=1, max_length=20)]
     device: Device | None = None
     code_lists: Annotated[tuple[CodeList, ...], AS_TUPLE] = ()
     cohorts: Annotated[tuple[Cohort, ...], AS_TUPLE, Field(max_length=500)] = ()
@@ -102,6 +102,23 @@ class StudySpec(Frozen):
     def lake(self) -> LakeSource | None:
         """The source whose tables are those of the lake, if the study has one."""
         return next((s for s in self.sources if isinstance(s, LakeSource)), None)
+
+    @property
+    def tables(self) -> tuple[TableSource, ...]:
+        """The sources that are registry tables, in their order."""
+        return tuple(s for s in self.sources if not isinstance(s, LakeSource))
+
+    @property
+    def lake_analyses(self) -> tuple[Analysis, ...]:
+        """The analyses of cohorts of the lake."""
+        tables = {source.id for source in self.tables}
+        return tuple(a for a in self.analyses if a.source not in tables)
+
+    @property
+    def table_analyses(self) -> tuple[tuple[Analysis, TableSource], ...]:
+        """The analyses of registry tables, each with its source."""
+        tables = {source.id: source for source in self.tables}
+        return tuple((a, tables[a.source]) for a in self.analyses if a.source in tables)
 
     @property
     def arms(self) -> tuple[DrugArm | DeviceArm, DrugArm | DeviceArm]:

@@ -188,7 +188,8 @@ def _found(context: Context) -> list[Runs]:
     if failed:
         n = words.counted("count.checks", failed, "quality")
         out.append(words.line("limits.checks", checks=n))
-    withheld = sum(row["status"] == "suppressed" for row in context.rows)
+    rows = [*context.rows, *context.table_rows]
+    withheld = sum(row["status"] == "suppressed" for row in rows)
     if withheld:
         n = words.counted("count.estimates", withheld, "results")
         out.append(words.line("limits.withheld", estimates=n))

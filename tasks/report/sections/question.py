@@ -166,7 +166,8 @@ def _primary(context: Context) -> str:
     primary = [a for a in context.spec.analyses if a.role == "primary"]
     words = context.words
     named = [
-        f"{words.term('method', a.method)} · {words.term('adjustment', a.adjustment)}"
+        words.term("method", a.method)
+        + ("" if a.source else f" · {words.term('adjustment', a.adjustment)}")
         for a in primary
     ]
     return "; ".join(named) or words("question.no_primary")

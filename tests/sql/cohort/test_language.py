@@ -6,7 +6,6 @@ from tasks.cohort.language.build import build_native, create_cohort_tables
 from tasks.cohort.language.statements import statements_of
 from tasks.core.errors import SpecError
 from tasks.core.spec.cohorts import NativeCohort
-from tasks.core.sql import build_table
 from tasks.core.strict_yaml import parse_yaml
 from tests.tables import given, rows_of
 
@@ -44,7 +43,6 @@ def spans(con, of, eras, periods="1 | 2000-01-01 | 2009-12-31", people="1 | A | 
     given(con, "clean.observation_period", PERIODS + periods)
     given(con, "clean.drug_era", ERAS + eras)
     given(con, "cohort.code_list", LISTS)
-    build_table(con, "cohort.born")
     create_cohort_tables(con)
     build_native(con, of)
     return rows_of(con, "select person_id, start_date, end_date from cohort.cohort order by all")

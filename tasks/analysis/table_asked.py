@@ -1,0 +1,133 @@
+"""One analysis of a registry table, and what all of its rows of results have in common."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from math import isfinite
+
+import duckdb
+
+from tasks.analysis.table_rows import TableRows
+from tasks.core.results import result_row
+from tasks.core.spec.columns import Category
+from tasks.core.spec.sources import AnalysisTable
+from tasks.core.spec.table_fields import group_column
+from tasks.stats.inference import Contrast
+
+Row = dict[str, object]
+
+
+def finite(value: float) -> float | None:
+    """Return a number, or nothing where it is not finite."""
+    return float(value) if isfinite(value) else None
+
+
+def as_text(items: Iterable[str]) -> str:
+    """Return items in one line."""
+    return ", ".join(items)
+
+
+class AskedOfTable:
+    """An analysis, the rows that it uses, and the workspace that they come from."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, rows: TableRows) -> None:
+        self.con, self.rows, self.analysis = con, rows, rows.analysis
+        self.group_column = group_column(rows.source, rows.analysis)
+
+    def row(self, estimate_name: str, rows: TableRows | None = None, /, **values: object) -> Row:
+        """Return a row of results; `rows` are those it is of, all by default."""
+        of = rows or self.rows
+        common = {
+            "method": self.analysis.method,
+            "population": of.source.id,
+            "outcome": self._outcome(),
+            "unit_of_analysis": "person" if self._is_of_persons() else "row",
+            "n": of.n,
+            "n_events": events_of(of),
+        }
+        return result_row(self.analysis.id, self.analysis.role, estimate_name, **common | values)
+
+    def test(self, name: str, statistic: float, df: float, p: float, **values: object) -> Row:
+        """Return a row for a test."""
+        return self.row(
+            "test",
+            statistic_name=name,
+            statistic=float(statistic),
+            df1=float(df),
+            p_value=float(p),
+            **values,
+        )
+
+    def contrast(self, name: str, found: Contrast, **values: object) -> Row:
+        """Return a row for a contrast of two groups."""
+        return self.row(
+            name,
+            estimate=finite(found.estimate),
+            estimate_scale=found.estimate_scale,
+            std_error=found.std_error,
+            se_scale=found.se_scale,
+            ci_low=finite(found.ci_low),
+            ci_high=finite(found.ci_high),
+            ci_level=found.level,
+            ci_method=found.ci_method,
+            p_value=found.p_value,
+            statistic_name=None if found.z is None else "z",
+            statistic=found.z,
+            **values,
+        )
+
+    def groups(self) -> Iterator[tuple[str | None, TableRows]]:
+        """Yield each group that has rows, in the order of its levels; all rows without groups."""
+        if self.group_column is None:
+            yield None, self.rows
+            return
+        member = self.rows.values[f"x_{self.group_column}"]
+        for level, value in self._levels():
+            chosen = member == value
+            if chosen.any():
+                values = {name: column[chosen] for name, column in self.rows.values.items()}
+                yield (
+                    level,
+                    replace(self.rows, values=values, delivered=int(chosen.sum()), losses=()),
+                )
+
+    def of_group(self, level: str | None) -> dict[str, object]:
+        """Return the columns of a row that name a group."""
+        if level is None:
+            return {}
+        return {"arm": level, "stratum_name": self.group_column, "stratum_level": level}
+
+    def of_contrast(self, level: str | None, reference: str | None) -> dict[str, object]:
+        """Return the columns of a row that name two groups."""
+        name = f"{level} - {reference}"
+        return {
+            "target": level,
+            "comparator": reference,
+            "stratum_name": self.group_column,
+            "stratum_level": name,
+        }
+
+    def _levels(self) -> list[tuple[str, object]]:
+        kind = self.rows.source.columns[str(self.group_column)]
+        if isinstance(kind, Category):
+            return [(level, level) for level in kind.category]
+        return [("0", 0), ("1", 1)]
+
+    def _outcome(self) -> str | None:
+        source = self.rows.source
+        if not isinstance(source, AnalysisTable):
+            return None
+        roles = source.roles
+        coded = roles.outcome if self.analysis.method == "logistic" else roles.event
+        return coded.column if coded else None
+
+    def _is_of_persons(self) -> bool:
+        source = self.rows.source
+        return isinstance(source, AnalysisTable) and not source.has_intervals
+
+
+def events_of(rows: TableRows) -> int | None:
+    """Return how many rows have the event, or the outcome; None where the table has neither."""
+    for name in ("event", "outcome"):
+        if name in rows.values:
+            return int((rows.values[name] == 1).sum())
+    return None

@@ -1,0 +1,101 @@
+"""All estimates of a study's registry tables: one function a kind of table and method."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import duckdb
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from tasks.analysis.attrition import ATTRITION_SCHEMA
+from tasks.analysis.table_accuracy import accuracy
+from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_describe import describe
+from tasks.analysis.table_models import cox_model, logistic_model
+from tasks.analysis.table_rows import attrition_of, attrition_results, read_rows
+from tasks.analysis.table_survival import (
+    incidence_curves,
+    incidence_rates,
+    kaplan_meier_curves,
+    log_rank_test,
+    restricted_means,
+)
+from tasks.core.errors import EstimationError
+from tasks.core.spec import StudySpec
+
+TableMethod = Callable[[AskedOfTable], list[Row]]
+
+METHODS: Mapping[str, Mapping[str, TableMethod]] = {
+    "analysis_table": {
+        "cox": cox_model,
+        "logistic": logistic_model,
+        "kaplan_meier": kaplan_meier_curves,
+        "log_rank": log_rank_test,
+        "rmst": restricted_means,
+        "cumulative_incidence": incidence_curves,
+        "incidence_rate": incidence_rates,
+        "describe": describe,
+    },
+    "reading_table": {"describe": describe},
+    "two_by_two_table": {"accuracy": accuracy, "describe": describe},
+    "effect_table": {"describe": describe},
+    "cost_history_table": {"describe": describe},
+    "psa_table": {"describe": describe},
+    "series_table": {"describe": describe},
+}
+"""The methods of each kind; `METHODS_OF_KINDS` of the study names the same."""
+
+MAIN_ESTIMATE: Mapping[str, str] = {
+    "cox": "hazard_ratio",
+    "logistic": "odds_ratio",
+    "kaplan_meier": "survival",
+    "log_rank": "test",
+    "rmst": "rmst",
+    "cumulative_incidence": "cumulative_incidence",
+    "incidence_rate": "incidence_rate",
+    "accuracy": "accuracy",
+    "describe": "count",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableEvidence:
+    """What the registry tables of a study show, before anything is withheld."""
+
+    rows: list[Row]
+    attrition: pl.DataFrame
+
+
+NO_TABLES = TableEvidence([], pl.DataFrame(schema=ATTRITION_SCHEMA))
+
+
+def analyse_tables(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvidence:
+    """Estimate everything that a study asks of its registry tables.
+
+    Args:
+        con: The workspace, with the tables that `tasks.cohort.tables` has made.
+        spec: The study.
+    """
+    found: list[Row] = []
+    steps = [NO_TABLES.attrition]
+    with threadpool_limits(limits=1):
+        for analysis, source in spec.table_analyses:
+            rows = read_rows(con, source, analysis)
+            attrition = attrition_of(rows)
+            steps.append(attrition)
+            found += attrition_results(rows, attrition)
+            found += _estimated(AskedOfTable(con, rows))
+    return TableEvidence(found, pl.concat(steps))
+
+
+def _estimated(asked: AskedOfTable) -> list[Row]:
+    """Return the rows of one analysis; a row that says why where it cannot be estimated."""
+    method = asked.analysis.method
+    try:
+        if not asked.rows.n:
+            fix = "read the attrition: it tells why rows are left out."
+            raise EstimationError(asked.rows.source.id, "no row of the table can be used", fix)
+        return METHODS[asked.rows.source.kind][method](asked)
+    except EstimationError as exc:
+        note = f"{exc.where}: {exc.what}"
+        return [asked.row(MAIN_ESTIMATE[method], status="not_estimable", note=note)]

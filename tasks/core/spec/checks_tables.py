@@ -1,0 +1,180 @@
+"""Whether the analyses of registry tables fit their tables: methods, roles, columns, levels."""
+
+from collections.abc import Iterator
+
+from tasks.core.spec.analyses import METHODS_OF_COHORTS, Analysis
+from tasks.core.spec.faults import Check, Fault, KeyPath
+from tasks.core.spec.sources import (
+    METHODS_OF_KINDS,
+    AnalysisTable,
+    TableSource,
+    role_columns,
+    type_of,
+)
+from tasks.core.spec.table_fields import group_column
+from tasks.core.spec.terms import Term, columns_in
+from tasks.core.spec.whole import StudySpec
+
+_FROM_THE_START = ("kaplan_meier", "log_rank", "rmst", "cumulative_incidence")
+_WITHOUT_WEIGHTS = ("log_rank", "incidence_rate")
+_WITHOUT_ENTRY = "start every person at time 0, or use cox, incidence_rate or describe"
+
+
+def _sources_are_named(spec: StudySpec) -> Iterator[Fault]:
+    known = {source.id: source.kind for source in spec.sources}
+    for place, analysis in enumerate(spec.analyses):
+        path: KeyPath = ("analyses", place, "source")
+        if analysis.source is not None and known.get(analysis.source, "lake") == "lake":
+            tables = [name for name, kind in known.items() if kind != "lake"]
+            what = f"{analysis.source} is not a registry table of `sources`"
+            fix = f"name one of {tables}." if tables else "add the table to sources."
+            yield Fault(path, what, fix)
+        elif analysis.source is None and spec.lake is None:
+            fix = f"add source: {spec.tables[0].id}, or another table of `sources`."
+            yield Fault(path, "the study has no lake; say which table is analysed", fix)
+
+
+def _lake_methods_exist(spec: StudySpec) -> Iterator[Fault]:
+    for place, analysis in enumerate(spec.analyses):
+        if analysis.source is None and analysis.method not in METHODS_OF_COHORTS:
+            what = f"method {analysis.method} is of registry tables, not of cohorts of the lake"
+            fix = f"choose one of {', '.join(METHODS_OF_COHORTS)}, or name the source."
+            yield Fault(("analyses", place, "method"), what, fix)
+
+
+def _gates_judge_a_comparison(spec: StudySpec) -> Iterator[Fault]:
+    if spec.gates and spec.design is None and spec.lake is None:
+        what = "gates judge the arms of a comparison, and this study has none"
+        yield Fault(("gates",), what, "remove the gates.")
+
+
+def _one_lake(spec: StudySpec) -> Iterator[Fault]:
+    lakes = [place for place, source in enumerate(spec.sources) if source.kind == "lake"]
+    for place in lakes[1:]:
+        yield Fault(("sources", place), "a study has one lake", "keep one source of kind lake.")
+
+
+def _columns_play_their_roles(spec: StudySpec) -> Iterator[Fault]:
+    """A column is read in one way: as what it is declared, or as its role demands."""
+    for place, source in enumerate(spec.sources):
+        if source.kind == "lake":
+            continue
+        once = [(role, name) for role, name in role_columns(source) if role in _ALONE]
+        for role, name in once:
+            if name in [other for other_role, other in once if other_role != role]:
+                what = f"column {name} has the role {role} and another that cannot be with it"
+                fix = "give each of these roles a column of its own."
+                yield Fault(("sources", place, "roles", role), what, fix)
+
+
+_ALONE = ("follow_up", "event", "outcome", "entry", "start", "stop", "weight", "tp", "fp", "fn")
+
+
+def _tables_suit_their_analyses(spec: StudySpec) -> Iterator[Fault]:
+    tables = {source.id: source for source in spec.tables}
+    for place, analysis in enumerate(spec.analyses):
+        if source := tables.get(analysis.source or ""):
+            yield from _suits(source, analysis, ("analyses", place))
+
+
+def _suits(source: TableSource, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    methods = METHODS_OF_KINDS[source.kind]
+    if analysis.method not in methods:
+        what = f"method {analysis.method} does not exist for a {source.kind}"
+        yield Fault((*path, "method"), what, f"choose one of {', '.join(methods)}.")
+    elif isinstance(source, AnalysisTable):
+        yield from _has_roles(source, analysis, path)
+        yield from _takes_weights(source, analysis, path)
+        yield from _has_columns(source, analysis, path)
+        yield from _marginal(source, analysis.parsed_terms, path)
+
+
+def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    roles, method = source.roles, analysis.method
+    where = f"source {source.id}"
+    if method == "logistic" and roles.outcome is None:
+        yield Fault((*path, "method"), f"logistic needs the role outcome; {where} has none")
+    if method in (*_FROM_THE_START, "cox", "incidence_rate") and roles.event is None:
+        what = f"{method} needs the roles follow_up and event; {where} has none"
+        yield Fault((*path, "method"), what, "add the roles to the source.")
+    elif method in _FROM_THE_START and (roles.entry or roles.start):
+        late = "entry" if roles.entry else "start and stop"
+        what = f"method {method} does not take rows with {late} yet"
+        yield Fault((*path, "method"), what, f"{_WITHOUT_ENTRY}.")
+    if method == "log_rank" and group_column(source, analysis) is None:
+        fix = f"add by, or the role treatment to {where}."
+        yield Fault((*path, "by"), "log_rank compares groups and none are named", fix)
+    if method == "cox" and roles.cluster and analysis.cluster is None:
+        what = f"rows are clustered by {roles.cluster}; cox takes them as independent"
+        fix = f"add cluster: {roles.cluster}, or remove the role."
+        yield Fault((*path, "cluster"), what, fix, "W_TABLE_CLUSTER", is_warning=True)
+
+
+def _takes_weights(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    method, std_error = analysis.method, analysis.std_error
+    if method == "logistic" and std_error not in (None, "model"):
+        what = f"logistic has no standard errors of kind {std_error} yet"
+        yield Fault((*path, "std_error"), what, "write std_error: model.")
+    if analysis.cluster is not None and std_error not in (None, "robust"):
+        yield Fault((*path, "std_error"), "cluster makes standard errors robust", "write robust.")
+    if source.roles.weight is None or method == "describe":
+        return
+    if method in _WITHOUT_WEIGHTS:
+        what = f"method {method} has no weighted form, and source {source.id} has weights"
+        yield Fault((*path, "method"), what, "choose another method, or a source without weight.")
+    if method in ("cox", "logistic") and std_error is None and analysis.cluster is None:
+        what = f"source {source.id} has weights: say how standard errors are made"
+        fix = "write std_error: robust for sampling weights of cox, model for counts."
+        yield Fault((*path, "std_error"), what, fix)
+    if std_error == "profile_likelihood":
+        yield Fault((*path, "std_error"), "a profile likelihood takes no weights", "write robust.")
+
+
+def _has_columns(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    groups = ("category", "boolean")
+    if analysis.by is not None and type_of(source.columns, analysis.by) not in groups:
+        what = f"column {analysis.by} is not declared as category or boolean of source {source.id}"
+        fix = f"declare it: columns: {{{analysis.by}: {{category: [levels]}}}}."
+        yield Fault((*path, "by"), what, fix)
+    for name in columns_in(analysis.parsed_terms):
+        kind = type_of(source.columns, name)
+        if kind not in ("number", "boolean", "category"):
+            what = f"term {name} is {kind or 'not among the columns'} of source {source.id}"
+            fix = f"declare {name} under columns as number, boolean or category."
+            yield Fault((*path, "terms"), what, fix)
+        if kind in ("boolean", "category") and _is_changed(analysis.parsed_terms, name):
+            what = f"column {name} is {kind}: it has no log, exp, sqrt or power"
+            yield Fault((*path, "terms"), what, f"write {name} as it is, or declare it number.")
+
+
+def _is_changed(terms: tuple[Term, ...], column: str) -> bool:
+    return any(f.steps for term in terms for f in term if f.column == column)
+
+
+def _marginal(source: AnalysisTable, terms: tuple[Term, ...], path: KeyPath) -> Iterator[Fault]:
+    """A product with a category is coded against its reference: its parts must be there too."""
+    there = {frozenset(term) for term in terms}
+    for term in terms:
+        parts = [tuple(f for f in term if f != left) for left in term] if len(term) > 1 else []
+        lacking = [_name(part) for part in parts if frozenset(part) not in there]
+        if lacking and _has_category(source, term):
+            what = f"{_name(term)} stands without {' and '.join(lacking)}"
+            yield Fault((*path, "terms"), what, "write a * b, or add the columns themselves.")
+
+
+def _name(term: Term) -> str:
+    return ":".join(factor.label for factor in term)
+
+
+def _has_category(source: AnalysisTable, term: Term) -> bool:
+    return any(type_of(source.columns, factor.column) == "category" for factor in term)
+
+
+TABLE_CHECKS: tuple[Check, ...] = (
+    Check(("sources", "analyses"), _sources_are_named),
+    Check(("analyses",), _lake_methods_exist),
+    Check(("sources", "gates", "design"), _gates_judge_a_comparison),
+    Check(("sources",), _one_lake),
+    Check(("sources",), _columns_play_their_roles),
+    Check(("sources", "analyses"), _tables_suit_their_analyses),
+)

@@ -1,0 +1,251 @@
+"""What is read from a registry table: typed fields, each with the column that it comes from.
+
+The cohort room makes a workspace table of these fields; the analysis room asks for them by name.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tasks.core.spec.analyses import Analysis
+from tasks.core.spec.columns import DAYS_IN, Category, CodedColumn, Columns, TimeColumn
+from tasks.core.spec.sources import (
+    AnalysisTable,
+    CostHistoryTable,
+    EffectTable,
+    PsaTable,
+    ReadingTable,
+    SeriesTable,
+    TableSource,
+    TwoByTwoTable,
+)
+from tasks.core.spec.terms import columns_in
+
+FieldType = Literal["label", "number", "code", "category", "boolean", "date"]
+Rule = Literal["", "positive", "not_negative", "count"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableField:
+    """One typed field of a workspace table.
+
+    Args:
+        name: Column of the workspace table.
+        column: Column of the delivered table.
+        type: How a text becomes a value.
+        rule: What a number must be besides.
+        factor: By what a number is multiplied, such as days in its unit.
+        codes: For `code`, what each text stands for.
+        levels: For `category`, the texts that may stand.
+        after: For a time, the field of the same row that must be smaller.
+    """
+
+    name: str
+    column: str
+    type: FieldType
+    rule: Rule = ""
+    factor: float = 1.0
+    codes: tuple[tuple[str, int], ...] = ()
+    levels: tuple[str, ...] = ()
+    after: str = ""
+
+
+def column_field(name: str, columns: Columns) -> TableField:
+    """Return the field of a declared column; it is named `x_` and the column."""
+    kind = columns[name]
+    if isinstance(kind, Category):
+        return TableField(f"x_{name}", name, "category", levels=kind.category)
+    return TableField(f"x_{name}", name, kind)
+
+
+def label_field(name: str) -> TableField:
+    """Return the field of a column that only tells rows apart; it is named `label_…`."""
+    return TableField(f"label_{name}", name, "label")
+
+
+def time_field(
+    role: str, time: TimeColumn, rule: Rule = "not_negative", after: str = ""
+) -> TableField:
+    """Return the field of a time in days; it is named by its role, such as `start_days`."""
+    factor = DAYS_IN[time.unit]
+    return TableField(f"{role}_days", time.column, "number", rule, factor, after=after)
+
+
+def code_field(role: str, coded: CodedColumn, highest: int = 1) -> TableField:
+    """Return the field of a coded column, named by its role."""
+    codes = tuple((text, code) for text, code in coded.meanings.items() if code <= highest)
+    return TableField(role, coded.column, "code", codes=tuple(sorted(codes)))
+
+
+def role_fields(source: TableSource) -> tuple[TableField, ...]:
+    """Return the fields that the roles of a table make, in the order of the roles."""
+    return tuple(_ROLE_FIELDS[source.kind](source))
+
+
+def all_fields(source: TableSource, analyses: tuple[Analysis, ...] = ()) -> tuple[TableField, ...]:
+    """Return every field of a table: of its roles, its declared columns, and of its analyses."""
+    found = list(role_fields(source))
+    found += [column_field(name, source.columns) for name in source.columns]
+    for analysis in analyses:
+        named = (*analysis.strata, *((analysis.cluster,) if analysis.cluster else ()))
+        found += [label_field(name) for name in named]
+    return tuple({field.name: field for field in found}.values())
+
+
+def group_column(source: TableSource, analysis: Analysis) -> str | None:
+    """Return the column whose levels an analysis compares, if any."""
+    if analysis.by is not None or not isinstance(source, AnalysisTable):
+        return analysis.by
+    return source.roles.treatment
+
+
+def fields_used(source: TableSource, analysis: Analysis) -> tuple[TableField, ...]:
+    """Return the fields that a row must have filled to be in an analysis."""
+    by_name = {field.name: field for field in all_fields(source, (analysis,))}
+    return tuple(by_name[name] for name in dict.fromkeys(_names_used(source, analysis)))
+
+
+def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
+    if not isinstance(source, AnalysisTable) or analysis.method == "describe":
+        if analysis.method != "describe":
+            yield from (field.name for field in role_fields(source))
+        return
+    roles = source.roles
+    wanted = {"person_id", "weight"}
+    wanted |= {"outcome"} if analysis.method == "logistic" else TIMED
+    yield from (field.name for field in role_fields(source) if field.name in wanted)
+    if analysis.method in GROUPED and (by := analysis.by or roles.treatment):
+        yield f"x_{by}"
+    yield from (f"label_{name}" for name in analysis.strata)
+    if analysis.cluster:
+        yield f"label_{analysis.cluster}"
+    yield from (f"x_{name}" for name in columns_in(analysis.parsed_terms))
+
+
+TIMED = {"event", "follow_up_days", "entry_days", "start_days", "stop_days"}
+GROUPED = ("kaplan_meier", "log_rank", "rmst", "cumulative_incidence", "incidence_rate")
+
+
+def _analysis_fields(source: AnalysisTable) -> Iterator[TableField]:
+    roles = source.roles
+    yield from _labels(roles, "person_id", "site")
+    if roles.entry:
+        yield time_field("entry", roles.entry)
+    if roles.follow_up:
+        after = "entry_days" if roles.entry else ""
+        yield time_field("follow_up", roles.follow_up, "positive", after)
+    if roles.start and roles.stop:
+        yield time_field("start", roles.start)
+        yield time_field("stop", roles.stop, "positive", "start_days")
+    if roles.event:
+        yield code_field("event", roles.event, highest=2)
+    if roles.outcome:
+        yield code_field("outcome", roles.outcome)
+    if roles.weight:
+        yield TableField("weight", roles.weight, "number", "positive")
+    yield from (label_field(name) for name in roles.strata)
+    if roles.cluster:
+        yield label_field(roles.cluster)
+
+
+def _reading_fields(source: ReadingTable) -> Iterator[TableField]:
+    roles = source.roles
+    yield from _labels(roles, "case_id", "person_id", "reader", "modality", "site")
+    yield code_field("truth", roles.truth)
+    if roles.score:
+        yield TableField("score", roles.score, "number")
+    if roles.verified:
+        yield code_field("verified", roles.verified)
+    if roles.weight:
+        yield TableField("weight", roles.weight, "number", "positive")
+    if roles.time:
+        yield time_field("time", roles.time)
+    if roles.event:
+        yield code_field("event", roles.event, highest=2)
+
+
+def _two_by_two_fields(source: TwoByTwoTable) -> Iterator[TableField]:
+    yield from _labels(source.roles, "study", "site")
+    for name in ("tp", "fp", "fn", "tn"):
+        yield TableField(name, getattr(source.roles, name), "number", "count")
+
+
+def _effect_fields(source: EffectTable) -> Iterator[TableField]:
+    roles = source.roles
+    yield from _labels(roles, "study", "site")
+    if roles.estimate and roles.std_error:
+        yield TableField("estimate", roles.estimate, "number")
+        yield TableField("std_error", roles.std_error, "number", "positive")
+    for arm in ("target", "comparator"):
+        for part in ("events", "non_events", "total"):
+            if column := getattr(roles, f"{arm}_{part}"):
+                yield TableField(f"{arm}_{part}", column, "number", "count")
+
+
+def _cost_fields(source: CostHistoryTable) -> Iterator[TableField]:
+    roles = source.roles
+    yield from _labels(roles, "person_id", "site")
+    yield time_field("start", roles.start)
+    # A cost of one moment starts and stops at once.
+    yield time_field("stop", roles.stop)
+    yield TableField("cost", roles.cost, "number", "not_negative")
+    yield time_field("survival", roles.survival, "positive")
+    yield code_field("event", roles.event)
+
+
+def _psa_fields(source: PsaTable) -> Iterator[TableField]:
+    roles = source.roles
+    yield from _labels(roles, "draw", "strategy")
+    for role in ("cost", "effect"):
+        if column := getattr(roles, role):
+            yield TableField(role, column, "number")
+    for name, columns in sorted(roles.strategies.items()):
+        yield TableField(f"cost_{name}", columns.cost, "number")
+        yield TableField(f"effect_{name}", columns.effect, "number")
+
+
+def _series_fields(source: SeriesTable) -> Iterator[TableField]:
+    roles = source.roles
+    yield from _labels(roles, "site")
+    kind = source.columns[roles.time]
+    yield TableField("time", roles.time, "date" if kind == "date" else "number")
+    yield TableField("value", roles.value, "number")
+    if roles.denominator:
+        yield TableField("denominator", roles.denominator, "number", "positive")
+    if roles.intervention:
+        yield code_field("intervention", roles.intervention)
+
+
+def _labels(roles: object, *names: str) -> Iterator[TableField]:
+    for name in names:
+        if column := getattr(roles, name):
+            yield TableField(name, column, "label")
+
+
+_ROLE_FIELDS: Mapping[str, Callable[[Any], Iterator[TableField]]] = {
+    "analysis_table": _analysis_fields,
+    "reading_table": _reading_fields,
+    "two_by_two_table": _two_by_two_fields,
+    "effect_table": _effect_fields,
+    "cost_history_table": _cost_fields,
+    "psa_table": _psa_fields,
+    "series_table": _series_fields,
+}
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "analysis_table": ("site", "person_id"),
+    "reading_table": ("site", "case_id", "reader", "modality"),
+    "two_by_two_table": ("study", "site"),
+    "effect_table": ("study", "site"),
+    "psa_table": ("draw", "strategy"),
+    "series_table": ("site", "time"),
+}
+"""Fields that tell the rows of a table apart: no two rows may agree in all of them."""
+
+
+def key_of(source: TableSource) -> tuple[str, ...]:
+    """Return the fields in which no two rows may agree; none where several rows are meant."""
+    if isinstance(source, AnalysisTable) and (source.has_intervals or not source.roles.person_id):
+        return ()
+    there = {field.name for field in role_fields(source)}
+    return tuple(name for name in KEYS.get(source.kind, ()) if name in there)

@@ -1,0 +1,187 @@
+"""Registry tables: which rows each analysis uses, and what it found."""
+
+from tasks.core.spec import Analysis
+from tasks.report import numbers
+from tasks.report.blocks import Block, Column, Heading, Paragraph, Run, Runs, Section, Table, runs
+from tasks.report.context import Context, Write, place
+from tasks.report.model import Record
+from tasks.report.sections.table_curves import curve_figures
+
+_FIT = ("test", "log_likelihood", "aic", "concordance")
+_SHARES = (
+    "survival cumulative_incidence sensitivity specificity ppv npv prevalence accuracy".split()
+)
+_WHOLE = ("count", "n_at_risk")
+
+
+def rows_used(context: Context) -> Section:
+    """Return, for each analysis, the rows of the table, those left out by reason, those used."""
+    words = context.words
+    blocks: list[Block] = [Paragraph(words.line("tables.intro"))]
+    for source in context.spec.tables:
+        if source.missing == "refuse":
+            said = words.line("tables.refuse", table=source.table, site=source.site_id)
+            blocks.append(Paragraph(said))
+    blocks.append(_attrition(context))
+    return Section("table-rows", words("section.table_rows"), tuple(blocks))
+
+
+def _attrition(context: Context) -> Table:
+    words = context.words
+    ids = {analysis.id for analysis, _ in context.spec.table_analyses}
+    columns = (
+        Column(words("tables.col_analysis"), width=2.2),
+        Column(words("tables.col_step"), width=3),
+        Column(words("tables.col_excluded"), "right"),
+        Column(words("tables.col_remaining"), "right"),
+    )
+    by_analysis: dict[str, list[Record]] = {}
+    for step in context.inputs.attrition.to_dicts():
+        if step["arm"] in ids:
+            by_analysis.setdefault(step["arm"], []).append(step)
+    rows = tuple(
+        _step(context, step, named if place == 0 else "")
+        for named, steps in _alike(by_analysis)
+        for place, step in enumerate(steps)
+    )
+    return Table("table_attrition", words("tables.used"), columns, rows, small=True)
+
+
+def _alike(by_analysis: dict[str, list[Record]]) -> list[tuple[str, list[Record]]]:
+    """Return the steps once for all analyses that use the same rows of the same columns."""
+    groups: dict[str, list[str]] = {}
+    for name, steps in by_analysis.items():
+        same = repr([{**step, "arm": ""} for step in steps])
+        groups.setdefault(same, []).append(name)
+    return [(", ".join(names), by_analysis[names[0]]) for names in groups.values()]
+
+
+def _step(context: Context, step: Record, named: str) -> tuple[Runs, ...]:
+    def cell(column: str) -> Runs:
+        at = place(f"attrition/{step['arm']}", step=step["step"], column=column)
+        status = "suppressed" if step[column] is None else step["status"]
+        return (context.cell(step[column], status, numbers.whole, at),)
+
+    is_reason = ":" in step["step_id"]
+    return (
+        runs(Run(named, tone="code")),
+        runs(str(step[f"label_{context.language}"])),
+        cell("excluded") if is_reason else runs(numbers.DASH),
+        cell("remaining"),
+    )
+
+
+def estimates(context: Context) -> Section:
+    """Return the estimates of every analysis, and below them its tests and its fit."""
+    words = context.words
+    blocks: list[Block] = []
+    for analysis, _ in context.spec.table_analyses:
+        blocks += _analysis(context, analysis)
+    if not blocks:
+        blocks.append(Paragraph(words.line("tables.none")))
+    return Section("table-estimates", words("section.table_estimates"), tuple(blocks))
+
+
+def _analysis(context: Context, analysis: Analysis) -> list[Block]:
+    words = context.words
+    rows = [row for row in context.table_rows if row["analysis_id"] == analysis.id]
+    fit = [row for row in rows if row["estimate_name"] in _FIT]
+    found = [row for row in rows if row not in fit and row["term"] != "curve"]
+    method, role = words.term("method", analysis.method), words.term("role", analysis.role)
+    title = words("tables.of_analysis", id=analysis.id, method=method, role=role)
+    blocks: list[Block] = [Heading(title)]
+    if analysis.terms is not None:
+        blocks.append(Paragraph(words.line("tables.model", terms=Run(analysis.terms, tone="code"))))
+    blocks += [
+        Paragraph(words.line("tables.not_estimable", note=str(row["note"])))
+        for row in rows
+        if row["status"] == "not_estimable" and row["note"]
+    ][:3]
+    blocks += curve_figures(context, analysis.id, rows)
+    if found:
+        blocks.append(_estimate_table(context, analysis, found, len(found) < len(rows) - len(fit)))
+    return [*blocks, _fit_table(context, analysis, fit)] if fit else blocks
+
+
+def _estimate_table(
+    context: Context, analysis: Analysis, rows: list[Record], has_curve: bool
+) -> Table:
+    words = context.words
+    columns = (
+        Column(words("tables.col_estimate"), width=1.9),
+        Column(words("tables.col_of"), width=2.2),
+        Column(words("tables.col_value"), "right", width=2.1),
+        Column(words("tables.col_n"), "right", width=0.8),
+        Column(words("tables.col_events"), "right", width=0.8),
+        Column(words("tables.col_how"), width=1.2),
+        Column(words("tables.col_p"), "right", width=0.8),
+    )
+    body = tuple(_estimate(context, row) for row in rows)
+    note = words.line("tables.coding") if analysis.terms is not None else ()
+    note = words.line("tables.curve_note") if has_curve else note
+    caption = words("tables.estimates_caption", id=analysis.id)
+    return Table(f"table_{analysis.id}", caption, columns, body, note, small=True)
+
+
+def _estimate(context: Context, row: Record) -> tuple[Runs, ...]:
+    name = row["estimate_name"]
+    return (
+        runs(context.words.term("estimate", name)),
+        runs(_subject(context, row)),
+        context.with_interval(row, _write(name)),
+        (context.number(row, "n", numbers.whole),),
+        (context.number(row, "n_events", numbers.whole),),
+        runs(context.words.term("ci_method", row["ci_method"]) if row["ci_method"] else ""),
+        (context.number(row, "p_value", numbers.p_value),),
+    )
+
+
+def _write(name: str) -> Write:
+    if name in _SHARES:
+        return numbers.percent
+    return numbers.whole if name in _WHOLE else _three_places
+
+
+def _three_places(value: float) -> str:
+    return numbers.decimals(value, 3)
+
+
+def _subject(context: Context, row: Record) -> str:
+    """Say of what a number is: a term, a group, a comparison, a day."""
+    words, parts = context.words, []
+    if row["stratum_level"] is not None:
+        parts.append(f"{row['stratum_name']} {row['stratum_level']}")
+    if row["term"] not in (None, "table", "curve"):
+        parts.append(str(row["term"]).removeprefix("x_").removeprefix("label_"))
+    if row["at"] is not None:
+        parts.append(words("tables.on_day", day=numbers.days(row["at"])))
+    return ", ".join(parts) or words("tables.all")
+
+
+def _fit_table(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
+    words = context.words
+    columns = (
+        Column(words("tables.col_test"), width=2.4),
+        Column(words("tables.col_of"), width=1.8),
+        Column(words("tables.col_statistic"), "right", width=2),
+        Column(words("tables.col_p"), "right", width=0.8),
+    )
+    body = tuple(_fit(context, row) for row in rows)
+    caption = words("tables.tests_caption", id=analysis.id)
+    return Table(f"fit_{analysis.id}", caption, columns, body, small=True)
+
+
+def _fit(context: Context, row: Record) -> tuple[Runs, ...]:
+    words = context.words
+    subject = runs(_subject(context, row))
+    if row["estimate_name"] != "test":
+        value = context.with_interval(row, _three_places)
+        return runs(words.term("estimate", row["estimate_name"])), subject, value, runs("")
+    df = f" ({words('tests.df')} {numbers.days(row['df1'])})" if row["df1"] is not None else ""
+    statistic = context.number(row, "statistic", numbers.decimals)
+    return (
+        runs(words.term("statistic", row["statistic_name"])),
+        subject,
+        runs(statistic, df if row["status"] == "ok" else ""),
+        (context.number(row, "p_value", numbers.p_value),),
+    )
