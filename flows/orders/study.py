@@ -216,7 +216,8 @@ def evidence(
 ) -> Evidence:
     """Estimate everything the study asks for."""
     with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
-        found = analyse(con, spec) if spec.has_trial or spec.cohorts else no_evidence()
+        is_described = spec.has_trial or spec.cohorts or spec.characterisation
+        found = analyse(con, spec) if is_described else no_evidence()
         rows = mapping_rows(con, tables_read(spec)) if spec.lake else []
         doubts = vocabulary_warnings(con, spec) if spec.lake else []
         tables = table_evidence(con, spec)

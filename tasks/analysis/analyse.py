@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis.attrition import attrition_rows, attrition_table
+from tasks.analysis.attrition import ATTRITION_SCHEMA, attrition_rows, attrition_table
 from tasks.analysis.balance import BALANCE_SCHEMA, balance_table, max_smd
+from tasks.analysis.characterise import characterise
 from tasks.analysis.cohorts import cohort_attrition, cohort_attrition_rows, cohort_rows
 from tasks.analysis.estimates import estimate, stratum
 from tasks.analysis.gates import GateVerdict, judge_gates
@@ -72,6 +73,8 @@ def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
             parts.append(Evidence(rows, attrition, pl.DataFrame(schema=BALANCE_SCHEMA), []))
         if spec.has_trial:
             parts.append(_compare(con, spec))
+        elif spec.characterisation:
+            parts.append(_only_describe(con, spec))
     return joined(parts)
 
 
@@ -83,6 +86,12 @@ def joined(parts: list[Evidence]) -> Evidence:
         pl.concat([part.balance for part in parts]),
         [gate for part in parts for gate in part.gates],
     )
+
+
+def _only_describe(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
+    """Describe what a study without a comparison asks for."""
+    nothing = pl.DataFrame(schema=ATTRITION_SCHEMA), pl.DataFrame(schema=BALANCE_SCHEMA)
+    return Evidence(characterise(con, spec), *nothing, [])
 
 
 def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
@@ -100,6 +109,7 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         group = groups[analysis.population]
         name = "crude" if analysis.adjustment == "none" else analysis.adjustment
         rows += estimate(spec, analysis, group.populations.get(name), group.why)
+    rows += characterise(con, spec, whole.populations)
     gates = judge_gates(spec.gates, people, balance, whole.model)
     return Evidence(rows, attrition, balance, gates)
 

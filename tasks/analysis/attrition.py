@@ -92,6 +92,7 @@ def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
             f"기준일 이전 {before}일 동안 결과 사건 없음",
         ),
         "has_time_at_risk": ("At least one day at risk", "위험 기간 1일 이상"),
+        "missing_covariates": ("Every covariate has a value", "모든 공변량에 값이 있음"),
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from tasks.analysis.people import FloatArray, People
+from tasks.analysis.people import Covariate, FloatArray, People
 from tasks.analysis.populations import Population
 from tasks.core.results import NUMBER, TEXT, WHOLE
 from tasks.stats.propensity import standardised_mean_difference
@@ -31,7 +31,8 @@ def balance_table(people: People, populations: Mapping[str, Population]) -> pl.D
     """Return one row per covariate and population, in the order of the covariates.
 
     `smd` is the difference of means over the standard deviation pooled before any adjustment;
-    means of binary covariates are proportions. Counts stand at adjustment `none` only.
+    means of binary covariates are proportions. Counts are those of persons who do not have 0; those
+    of binary covariates stand at adjustment `none` only.
     """
     if not people.covariates:
         return pl.DataFrame(schema=BALANCE_SCHEMA)
@@ -53,7 +54,12 @@ def _rows(people: People, population: Population, adjustment: str) -> list[dict[
     weights = _full_weights(people, population)
     smd = standardised_mean_difference(people.matrix, people.is_target, weights)
     arms = [_moments(people, weights, arm) for arm in (True, False)]
-    counted = adjustment == "none"
+
+    def counted(covariate: Covariate) -> bool:
+        if covariate.is_binary:
+            return adjustment == "none"
+        return covariate.is_sparse and population.weights is None
+
     rows: list[dict[str, object]] = []
     for i, covariate in enumerate(people.covariates):
         (target_mean, target_sd, target_n), (other_mean, other_sd, other_n) = (
@@ -64,19 +70,26 @@ def _rows(people: People, population: Population, adjustment: str) -> list[dict[
                 "covariate": covariate.id,
                 "label_en": covariate.label_en,
                 "label_ko": covariate.label_ko,
-                "kind": "binary" if covariate.is_binary else "continuous",
+                "kind": _kind(covariate),
                 "adjustment": adjustment,
                 "target_mean": float(target_mean),
                 "target_sd": float(target_sd),
                 "comparator_mean": float(other_mean),
                 "comparator_sd": float(other_sd),
-                "target_count": int(target_n) if counted and covariate.is_binary else None,
-                "comparator_count": int(other_n) if counted and covariate.is_binary else None,
+                "target_count": int(target_n) if counted(covariate) else None,
+                "comparator_count": int(other_n) if counted(covariate) else None,
                 "smd": float(smd[i]),
                 "status": "ok",
             }
         )
     return rows
+
+
+def _kind(covariate: Covariate) -> str:
+    """A level of a category is told apart: its levels add up to everybody."""
+    if covariate.group:
+        return "category"
+    return "binary" if covariate.is_binary else "continuous"
 
 
 def _full_weights(people: People, population: Population) -> FloatArray:
@@ -89,11 +102,11 @@ def _full_weights(people: People, population: Population) -> FloatArray:
 def _moments(
     people: People, weights: FloatArray, is_target: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Weighted mean, standard deviation and total of every covariate in one arm."""
+    """Weighted mean, standard deviation and number with a value of every covariate in one arm."""
     mine = people.is_target == is_target
     w, x = weights[mine], people.matrix[mine]
     total = w.sum()
     mean = (w[:, None] * x).sum(axis=0) / total
     spread = (w[:, None] * (x - mean) ** 2).sum(axis=0) / total
     bessel = total**2 / (total**2 - (w**2).sum())
-    return mean, np.sqrt(spread * bessel), x.sum(axis=0)
+    return mean, np.sqrt(spread * bessel), np.count_nonzero(x[w > 0], axis=0).astype(float)

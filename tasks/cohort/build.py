@@ -7,6 +7,7 @@ import duckdb
 
 from tasks.cohort.code_lists import resolve_code_lists
 from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
+from tasks.cohort.covariates import build_covariates, tables_described
 from tasks.cohort.delivered import count_delivered
 from tasks.cohort.eligibility import (
     find_censoring,
@@ -22,11 +23,9 @@ from tasks.core.spec import (
     CohortArm,
     CohortDesign,
     CohortOutcome,
-    ConditionCovariates,
     Design,
     DeviceShownDesign,
     LakeSource,
-    NamedConditionCovariates,
     NewUserDesign,
     StudySpec,
 )
@@ -93,17 +92,12 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     if spec.cohorts:
         build_cohorts(con, spec)
         count_delivered(con, spec, spec.lake)
-    if not spec.has_trial:
-        found = single(con, "select count(distinct person_id) from cohort.cohort")
-        return int(str(found))
-    people = build_subjects(con, spec)
-    for covariate in spec.covariates:
-        match covariate:
-            case ConditionCovariates():
-                build_table(con, "cohort.condition_covariate", _window(covariate))
-            case NamedConditionCovariates():
-                build_table(con, "cohort.named_condition_covariate", _window(covariate))
-    return people
+    if spec.has_trial:
+        build_subjects(con, spec)
+    build_covariates(con, spec)
+    people = "cohort.subject" if spec.has_trial else "cohort.cohort"
+    found = single(con, f"select count(distinct person_id) from {people}")  # noqa: S608
+    return int(str(found))
 
 
 def open_study(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSource) -> None:
@@ -114,7 +108,7 @@ def open_study(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSour
 
 def tables_read(spec: StudySpec) -> tuple[str, ...]:
     """Return the tables of the lake that a study reads."""
-    read = tables_of_cohorts(spec)
+    read = tables_of_cohorts(spec) | tables_described(spec)
     if spec.has_trial:
         design = spec.trial.design
         read |= {*_READ_BY_ALL, *ENTERING[design.type].read, *tables_of_design(design)}
@@ -192,17 +186,3 @@ def _entry_params(spec: StudySpec, design: Design) -> Mapping[str, object]:
 def _anchor(anchor: Anchor) -> str:
     """Return the same day in terms of the entry into an arm."""
     return "entry_end" if anchor.anchor in ENDS else "entry_start"
-
-
-def _window(covariate: ConditionCovariates | NamedConditionCovariates) -> Mapping[str, object]:
-    lists = (
-        {"excluded": list(covariate.exclude)}
-        if isinstance(covariate, ConditionCovariates)
-        else {"covariate_lists": list(covariate.code_lists)}
-    )
-    return {
-        "window_start_days": covariate.window_start_days,
-        "window_end_days": covariate.window_end_days,
-        "min_share": covariate.min_share,
-        **lists,
-    }

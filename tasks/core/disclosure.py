@@ -23,9 +23,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from tasks.core.disclosure_cells import is_dropped, is_small, protect_cells, small_covariates
 from tasks.core.errors import DisclosureError, Message
 from tasks.core.results import withheld
 
+__all__ = ["Released", "is_small", "release", "release_quality", "threshold"]
 Row = dict[str, object]
 _CURVES = ("survival", "cumulative_incidence")
 _OF_COHORT = "arm_"
@@ -93,10 +95,12 @@ def release(
     kept = _hide_cohorts(_hide_sites(_follow_attrition(kept, shown_attrition), k), k)
     kept = [_hide_mapping(row, k) for row in kept]
     shown_balance = _hide_balance(balance, everybody, hidden, k)
+    kept = protect_cells(kept, k)
     kept = [_over_what_is_shown(row, shown_balance) for row in kept]
     messages = _messages(rows, kept, k)
     # A withheld point of a curve still tells its day: it is left out, not only emptied.
     kept = [row for row in kept if row["status"] != "suppressed" or not _tells_by_itself(row)]
+    kept = [row for row in kept if not is_dropped(row)]
     shown_gates = [_mask_gate(gate, shown_balance, hidden, k) for gate in gates]
     return Released(kept, shown_attrition, shown_balance, shown_gates, messages)
 
@@ -170,11 +174,6 @@ def _mask_check(check: Row, hidden: set[object], k: int) -> Row:
 
 def _entries(value: object) -> list[Row]:
     return list(value) if isinstance(value, list) else []
-
-
-def is_small(count: object, k: int) -> bool:
-    """Whether a count is from 1 to k-1."""
-    return isinstance(count, int | float) and 0 < count < k
 
 
 def _check_arms(rows: list[Row], k: int) -> None:
@@ -476,20 +475,13 @@ def _follow_attrition(rows: list[Row], attrition: pl.DataFrame) -> list[Row]:
 def _hide_balance(
     balance: pl.DataFrame, rows: list[Row], hidden: set[object], k: int
 ) -> pl.DataFrame:
-    """Hide a binary covariate wholly when in any unweighted arm few have it, or few do not."""
+    """Hide a covariate wholly when in any unweighted arm few have it, or few do not."""
     sizes = {
         (row["population"], row["arm"]): _whole(row["n"])
         for row in rows
         if row["analysis_id"] == "follow_up"
     }
-    small = {
-        row["covariate"]
-        for row in balance.filter(pl.col("kind") == "binary").iter_rows(named=True)
-        for population in ("crude", "matched")
-        if row["adjustment"] == ("none" if population == "crude" else population)
-        for count, n in _counts(row, population, sizes)
-        if is_small(count, k) or is_small(n - count, k)
-    }
+    small = small_covariates(balance, sizes, k)
     is_hidden = pl.col("covariate").is_in(sorted(small))
     if "matched" in hidden:
         is_hidden = is_hidden | (pl.col("adjustment") == "matched")
@@ -497,19 +489,6 @@ def _hide_balance(
         *(pl.when(is_hidden).then(None).otherwise(pl.col(c)).alias(c) for c in _HIDDEN_BALANCE),
         pl.when(is_hidden).then(pl.lit("suppressed")).otherwise(pl.col("status")).alias("status"),
     )
-
-
-def _counts(
-    row: Row, population: str, sizes: dict[tuple[object, object], int]
-) -> list[tuple[int, int]]:
-    """How many of each arm of a population have a covariate, and how large the arm is."""
-    arms = [n for (name, _), n in sizes.items() if name == population]
-    means = (row["target_mean"], row["comparator_mean"])
-    return [
-        (round(mean * n), n)
-        for mean, n in zip(means, arms, strict=False)
-        if isinstance(mean, float)
-    ]
 
 
 def _messages(before: list[Row], after: list[Row], k: int) -> list[Message]:

@@ -91,6 +91,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "eligible_population budget_impact".split()
     ),
     "data": ("mapped_fraction",),
+    "description": ("proportion", "missing_fraction", "record_fraction"),
     "adoption and safety": tuple(
         "eligible run shown acted_upon overridden uptake time_to_report downtime consent_ratio "
         "claims_ratio adverse_event_rate".split()

@@ -10,6 +10,7 @@ from tasks.report.context import Context
 from tasks.report.model import Language, ReportInputs
 from tasks.report.sections import (
     balance,
+    characterisation,
     closing,
     cohorts,
     curves,
@@ -43,6 +44,7 @@ def sections_of(spec: StudySpec) -> tuple[Make, ...]:
         *((finding.section,) if spec.has_trial else ()),
         *OPENING,
         *((cohorts.section,) if spec.cohorts else ()),
+        *((characterisation.section,) if spec.characterisation else ()),
         *(COMPARISON if spec.has_trial else ()),
         *((tables.rows_used, tables.estimates) if spec.tables else ()),
         *CLOSING,

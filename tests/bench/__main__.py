@@ -29,6 +29,7 @@ from tasks.simulate.consortium import simulate_consortium
 from tasks.stats.cox import cox
 from tasks.stats.survival import kaplan_meier
 from tests.bench.cohorts import bench_cohorts
+from tests.bench.covariates import bench_covariates
 from tests.bench.timing import timed
 
 STUDY = "gibleed_celecoxib_diclofenac"
@@ -101,6 +102,7 @@ def main():
         lines = [
             *bench_ingest(folder, arguments.persons),
             *bench_estimators(100_000),
+            *bench_covariates(100_000),
             *bench_simulation(folder, arguments.simulated),
             *bench_cohorts(folder, arguments.simulated),
         ]

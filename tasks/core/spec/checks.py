@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from tasks.core.explain import nearest
 from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
+from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
-from tasks.core.spec.covariates import ConditionCovariates, Covariate, NamedConditionCovariates
 from tasks.core.spec.design import (
     Arm,
     CohortArm,
@@ -123,13 +123,6 @@ def _one_primary(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("analyses",), what, "make all but one secondary or sensitivity.")
 
 
-def _each_kind_of_covariate_once(spec: StudySpec) -> Iterator[Fault]:
-    kinds = [covariate.kind for covariate in spec.covariates]
-    for place, kind in enumerate(kinds):
-        if kind in kinds[:place]:
-            yield Fault(("covariates", place), f"covariates of kind {[kind]} stand twice")
-
-
 def _adjusts_with_something(spec: StudySpec) -> Iterator[Fault]:
     adjusted = [a.id for a in spec.analyses if a.adjustment != "none"]
     if adjusted and not spec.covariates:
@@ -152,7 +145,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(("analyses",), _analyses_are_named_freely),
     Check(("design", "analyses"), _one_primary),
-    Check(("covariates",), _each_kind_of_covariate_once),
+    *DESCRIBE_CHECKS,
     Check(("analyses", "covariates"), _adjusts_with_something),
     *CODE_LIST_CHECKS,
     *DESIGN_CHECKS,
@@ -190,7 +183,7 @@ def _lists_used(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
     yield from _lists_of_roles(spec)
     yield from lists_of_design(spec)
     for place, covariate in enumerate(spec.covariates):
-        yield from ((("covariates", place), name) for name in _lists_of(covariate))
+        yield from ((("covariates", place), name) for name in covariate.lists_named)
     for place, cohort in enumerate(spec.cohorts):
         yield from lists_named(cohort, ("cohorts", place))
 
@@ -206,13 +199,3 @@ def lists_named(block: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
                 yield (*path, key), value
             else:
                 yield from lists_named(value, (*path, key))
-
-
-def _lists_of(covariate: Covariate) -> tuple[str, ...]:
-    match covariate:
-        case ConditionCovariates():
-            return covariate.exclude
-        case NamedConditionCovariates():
-            return covariate.code_lists
-        case _:
-            return ()

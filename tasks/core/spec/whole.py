@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from tasks.core.spec.analyses import Analysis, Gate
 from tasks.core.spec.base import AS_TUPLE, Frozen
+from tasks.core.spec.characterisation import Characterisation
 from tasks.core.spec.code_lists import CodeList
 from tasks.core.spec.cohorts import Cohort
 from tasks.core.spec.covariates import Covariate
@@ -45,6 +46,7 @@ class StudySpec(Frozen):
     comparator: Arm | None = None
     outcome: Outcome | None = None
     covariates: Annotated[tuple[Covariate, ...], AS_TUPLE] = ()
+    characterisation: Characterisation | None = None
     analyses: Annotated[tuple[Analysis, ...], AS_TUPLE] = ()
     gates: Annotated[tuple[Gate, ...], AS_TUPLE] = ()
     privacy: Privacy | None = None
