@@ -204,7 +204,7 @@ def _hidden_populations(rows: list[Row], k: int) -> set[object]:
 
 def _stratum(row: Row) -> object:
     """Return the population within the study that a row is about; None for everybody."""
-    return row.get("stratum_level")
+    return row.get("stratum_level") if row.get("stratum_name") == "population" else None
 
 
 Sizes = dict[tuple[object, object], tuple[int, int]]

@@ -121,7 +121,7 @@ class Context:
 
     @staticmethod
     def _is_aside(row: Record) -> bool:
-        return row["role"] == "descriptive" and row.get("stratum_level") is not None
+        return row["role"] == "descriptive" and row.get("stratum_name") == "population"
 
     def first(self, name: str | Iterable[str] = (), **where: object) -> Record | None:
         """Return the first of the rows that `find` returns."""

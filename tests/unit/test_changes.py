@@ -31,8 +31,8 @@ def test_a_study_does_not_differ_from_itself(study):
          "Primary analysis: primary: adjustment: overlap weights → inverse-probability weights (ATE)"),
         (NEW_USER, "anchor: era_end, offset_days: 30", "anchor: era_end, offset_days: 60",
          "Follow-up: end of the risk window: 30 days after end of exposure → 60 days after end of exposure"),
-        (NEW_USER, "competing: none", "competing: death",
-         "Follow-up: competing event: none; death ends follow-up as censoring → death"),
+        (DEVICE, "competing: death", "competing: none",
+         "Follow-up: competing event: death → none; death ends follow-up as censoring"),
         (NEW_USER, "min_share: 0.02", "min_share: 0.05",
          "Covariates: prior_condition: smallest share: 0.02 → 0.05"),
         (NEW_USER, "- {name: events, threshold: 20", "- {name: events, threshold: 50",
@@ -88,7 +88,7 @@ def test_entries_that_come_go_and_move_are_told(tmp_path):
 
 
 # Words of the cohort language: each has its own sentence, told in test_phrases.
-WORDS = {"limit", "observation", "keep", "type", "domain", "method", "sex"}
+WORDS = {"limit", "observation", "keep", "type", "domain", "method", "sex", "distinct"}
 
 
 def leaves(value, path=()):
@@ -121,7 +121,7 @@ def test_no_value_of_a_study_changes_in_silence(study):
     spec = load_study(study)
     checked = 0
     for path, value in leaves(spec.model_dump(exclude_defaults=True)):
-        is_word = path[0] == "cohorts" and WORDS.intersection(path)
+        is_word = path[0] in {"cohorts", "design"} and WORDS.intersection(path)
         if path[-1] == "spec_version" or not isinstance(value, int | str) or value is True:
             continue
         if is_word and isinstance(value, str):

@@ -48,12 +48,12 @@ def page(tmp_path):
     ("language", "said"),
     [
         ("en", ("enter the cohort of newly treated or of otherwise treated", "cohort new of the study",
-                "cohort entry: eligibility and assignment", "Not: an old bleed", "unnamed_rule",
-                "first of 1 censoring events", "end of the cohort span + 30 days", "not observed",
+                "Time zero (day 0): eligibility, assignment and start of follow-up", "Not: an old bleed", "unnamed_rule",
+                "record of diclofenac (drug exposure)", "end of the cohort span + 30 days", "not observed",
                 "bleeding_while_exposed", "while on treatment", "words (analyses: none)",
                 "cohort bleed of the study")),
-        ("ko", ("코호트에 진입한 사람", "코호트 진입: 선정 및 배정", "제외: 이전 출혈", "치료 중 전략",
-                "중도절단 사건", "확인할 수 없음")),
+        ("ko", ("코호트에 진입한 사람", "기준일(0일): 선정, 배정, 추적 시작", "제외: 이전 출혈", "치료 중 전략",
+                "diclofenac(약물 노출) 기록", "확인할 수 없음")),
     ],
 )  # fmt: skip
 def test_it_states_the_trial_in_the_words_of_its_design(page, language, said):

@@ -231,7 +231,8 @@ def test_a_role_of_a_comparison_needs_concepts(tmp_path):
 def test_codes_that_do_not_count_and_code_systems_that_end_are_doubtful(tmp_path):
     old = "    concepts: [192671]\n"
     _, doubts = check_study(changed(tmp_path, (old, old + CODED[1:])))
-    assert [(m.code, m.what.split(":")[0]) for m in doubts] == [
+    told = [(m.code, m.what.split(":")[0]) for m in doubts if m.code.startswith("W_CODES")]
+    assert told == [
         ("W_CODES_ONE_SIDED", "code_lists.2.codes"),
         ("W_CODES_UNUSED", "outcome.code_list"),
     ]

@@ -36,7 +36,7 @@ def covariate(text):
         (("bands: [30, 40, 50, 60]", "bands: [30, 30]"), "bands must rise"),
         (covariate(f"id: more, kind: visits, {WINDOW}"), "stand twice and say the same"),
         (covariate("id: image, kind: device_image, column: scanner"), "device_shown_or_not"),
-        (covariate("id: image, kind: device_image, column: score"), "'scanner' or 'body_part'"),
+        (covariate("id: image, kind: device_image, column: score"), "not scanner or body_part"),
         (covariate(f"id: crp, kind: measurements, value: last, {WINDOW}"),
          "need missing: complete_case, indicator or refuse"),
         (covariate(f"id: crp, kind: measurements, value: any, missing: refuse, {WINDOW}"), "any has none"),

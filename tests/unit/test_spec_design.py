@@ -38,7 +38,7 @@ def test_what_a_study_must_decide_has_no_default(tmp_path, key):
     del study["design"][key]
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump(study, allow_unicode=True), encoding="utf-8")
-    with pytest.raises(SpecError, match=rf"design\.{key}: Field required"):
+    with pytest.raises(SpecError, match=rf"design\.{key}: the key is missing"):
         load_study(str(file))
 
 

@@ -216,7 +216,10 @@ class CharlsonCovariate(_Window):
     weights: Literal["charlson_1987", "quan_2011"]
     components: Annotated[
         dict[str, Id],
-        Field(description="Code list of each component; the published codes when empty."),
+        Field(
+            max_length=20,
+            description="Code list of each component; the published codes when empty.",
+        ),
     ] = Field(default_factory=dict)
 
     @model_validator(mode="after")

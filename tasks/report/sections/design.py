@@ -4,6 +4,7 @@ from tasks.report.blocks import Figure, Paragraph, Section
 from tasks.report.context import Context
 from tasks.report.figures import stable_svg
 from tasks.report.framework import trial_timeline
+from tasks.report.sections.trial import eligibility, observability, populations
 from tasks.report.timeline import timeline_svg
 from tasks.report.voice import Voice
 
@@ -18,6 +19,11 @@ def section(context: Context) -> Section:
         stable_svg(timeline_svg(timeline, "design"), "design"),
         words.line("design.note"),
     )
-    return Section(
-        "design", words("section.design"), (Paragraph(words.line("design.intro")), figure)
+    blocks = (
+        Paragraph(words.line("design.intro")),
+        figure,
+        *eligibility(context),
+        *observability(context),
+        *populations(context),
     )
+    return Section("design", words("section.design"), blocks)

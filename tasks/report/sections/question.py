@@ -34,8 +34,7 @@ def section(context: Context) -> Section:
         Paragraph(runs(study.question.in_language(context.language)), lead=True),
         *([_parts_table(context)] if context.spec.has_trial else []),
         Facts(facts(context)),
-        *strategies(context),
-        *estimands(context),
+        *((*strategies(context), *estimands(context)) if context.spec.has_trial else ()),
         *device(context),
     ]
     return Section("question", words("section.question"), tuple(blocks))
