@@ -16,13 +16,13 @@ def series_chart(
     """Return a series with its intervals, one line a level; a gap stays a gap.
 
     Args:
-        points: interval, order, level, estimate, low, high, value_text; withheld ones have no
-            estimate.
+        points: interval, level, estimate, low, high, value_text, in the order of the intervals;
+            withheld ones have no estimate.
         y_title: Title of the vertical axis.
         levels: Names of the lines, in order.
         number_format: How the vertical axis writes its numbers.
     """
-    ordered = [str(p["interval"]) for p in points if p["level"] == levels[0]]
+    ordered = list(dict.fromkeys(str(p["interval"]) for p in points))
     shown = ordered[:: max(1, len(ordered) // _MANY)]
     axis = {"title": None, "labelAngle": -45 if len(ordered) > 8 else 0, "values": shown}
     scale = {"domain": ordered, "paddingOuter": 0.4}

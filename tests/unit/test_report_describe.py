@@ -118,3 +118,20 @@ def test_labels_keep_both_languages():
     assert in_language(joined("Age", "나이"), "ko") == "나이"
     assert in_language(joined("Age", "나이"), "en") == "Age"
     assert in_language(joined("Aspirin", "Aspirin"), "ko") == "Aspirin"
+
+
+def test_the_axis_holds_the_intervals_of_every_line():
+    """A line that begins late, or ends late, has its points where they belong."""
+    points = [
+        {
+            "interval": str(year),
+            "level": level,
+            "estimate": 1.0,
+            "low": 0.5,
+            "high": 2.0,
+            "value_text": "",
+        }
+        for year, level in ((2018, "a"), (2019, "a"), (2019, "b"), (2020, "b"))
+    ]
+    chart = series_chart(points, "rate", ["a", "b"], ".1f")
+    assert chart["encoding"]["x"]["scale"]["domain"] == ["2018", "2019", "2020"]
