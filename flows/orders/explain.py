@@ -16,8 +16,8 @@ from typing import Any
 
 import duckdb
 
-from tasks.cohort.build import build_cohort
-from tasks.cohort.explain import explain_person, near_misses, person_number
+from tasks.cohort.build import build_cohort, steps_of_arms
+from tasks.cohort.explain import explain_person, near_misses, near_misses_of_arm, person_number
 from tasks.core.audit import record
 from tasks.core.disclosure import is_small, threshold
 from tasks.core.errors import UsageError
@@ -107,7 +107,8 @@ def _verdicts(found: dict[str, Any]) -> Iterator[str]:
         for number, opening in enumerate(cohort.get("openings", []), 1):
             yield f"  opening {number}: {_marks(opening['rules'])}"
     for arm in found["comparison"]:
-        yield f"arm {arm['arm']}: {_marks(arm['rules'])}"
+        yield f"arm {arm['arm']}: {'out, lost at ' + arm['lost_at'] if arm['lost_at'] else 'in'}"
+        yield f"  {_marks(arm['rules'])}"
     if not found["comparison"] and not found["cohorts"]:
         yield "never entered an arm"
 
@@ -119,19 +120,30 @@ def _marks(rules: dict[str, bool]) -> str:
 def _rule(
     con: duckdb.DuckDBPyConnection, site: SiteSettings, spec: StudySpec, rule: str
 ) -> tuple[list[str], dict[str, Any]]:
-    cohorts = [
-        cohort
+    found = {
+        cohort.id: near_misses(con, spec, cohort, rule)
         for cohort in spec.cohorts
         if isinstance(cohort, NativeCohort) and rule in [r.id for r in cohort.rules]
-    ]
-    if not cohorts:
-        known = sorted({r.id for c in spec.cohorts if isinstance(c, NativeCohort) for r in c.rules})
-        raise UsageError("--rule", "no cohort has this rule", f"name one of {', '.join(known)}.")
-    found = {cohort.id: near_misses(con, cohort, rule) for cohort in cohorts}
+    }
+    if spec.has_trial and rule in steps_of_arms(spec):
+        found |= {arm.id: near_misses_of_arm(con, spec, arm.id, rule) for arm in spec.arms}
+    if not found:
+        what = "no native cohort and no arm has this rule"
+        known = sorted(_rules_of(spec))
+        fix = f"name one of {', '.join(known)}." if known else "this study has no rules."
+        raise UsageError("--rule", what, fix)
     classes = [delivery["data_class"] for delivery in deliveries_in_force(con)]
     k = threshold(site.disclosure_threshold, None, classes)
-    lines = [f"{name}: {_count(len(who), k)} fail only {rule}" for name, who in found.items()]
+    lines = [
+        f"{name}: {_count(len(who['persons']), k)} fail only {rule}" for name, who in found.items()
+    ]
     return lines, {"rule": rule, "near_misses": found}
+
+
+def _rules_of(spec: StudySpec) -> set[str]:
+    """Return the ids of all rules and steps that can be asked for."""
+    named = {r.id for c in spec.cohorts if isinstance(c, NativeCohort) for r in c.rules}
+    return named | set(steps_of_arms(spec)) if spec.has_trial else named
 
 
 def _count(n: int, k: int | None) -> str:

@@ -100,6 +100,12 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     return int(str(found))
 
 
+def steps_of_arms(spec: StudySpec) -> tuple[str, ...]:
+    """Return the ids of the steps of the attrition of both arms, from the entry on."""
+    design = spec.trial.design
+    return ENTERING[design.type].steps(tuple(rule.id for rule in design.eligibility))
+
+
 def open_study(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSource) -> None:
     """Show what a study reads of the attached lake, and resolve its code lists."""
     open_workspace(con, source, tables_read(spec))

@@ -4,13 +4,15 @@ Everything here names persons, days and codes: it is written to the restricted s
 log, a report or an artifact.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import duckdb
 
+from tasks.cohort.build import steps_of_arms
 from tasks.cohort.language.conditions import Query, events_step
 from tasks.cohort.language.statements import statements_of
+from tasks.core.duck import quoted
 from tasks.core.spec import StudySpec
 from tasks.core.spec.cohorts import Cohort, Events, NativeCohort, events_of, with_nested
 
@@ -38,7 +40,7 @@ def explain_person(con: Connection, spec: StudySpec, person_id: int) -> Record:
     """
     return {
         "cohorts": [_in_cohort(con, spec, cohort, person_id) for cohort in spec.cohorts],
-        "comparison": _in_comparison(con, person_id) if spec.has_trial else [],
+        "comparison": _in_comparison(con, spec, person_id) if spec.has_trial else [],
     }
 
 
@@ -108,63 +110,92 @@ def _evidence(
 def _matching(
     con: Connection, spec: StudySpec, rule: str, events: Events, person_id: int
 ) -> Iterator[Record]:
+    for row in _found(con, spec, rule, events, f"values ({person_id:d})"):
+        yield {name: value for name, value in row.items() if name != "person_id"}
+
+
+def _found(
+    con: Connection, spec: StudySpec, rule: str, events: Events, persons: str
+) -> list[Record]:
+    """Return the records of some persons that a kind of event finds."""
     query = Query(spec.with_codes)
     step = events_step(query, events)
     select = query.ending(
-        f"select {step}.*, concept.concept_name\n\nfrom {step}\n\n"
+        f"select\n    {step}.person_id,\n    {quoted(rule)} as rule,\n"
+        f"    {quoted(events.domain)} as domain,\n    {step}.start_date,\n    {step}.end_date,\n"
+        f"    {step}.concept_id,\n    concept.concept_name,\n\nfrom {step}\n\n"
         f"left join clean.concept\n    on {step}.concept_id = concept.concept_id\n\n"
-        f"where {step}.person_id = {person_id:d}\n\norder by start_date, end_date, concept_id"
+        f"where {step}.person_id in ({persons})\n\norder by all"
     )
-    for row in _records(con, select):
-        yield {
-            "rule": rule,
-            "domain": events.domain,
-            "code_list": events.code_list,
-            "start_date": row["start_date"],
-            "end_date": row["end_date"],
-            "concept_id": row["concept_id"],
-            "concept_name": row["concept_name"],
-        }
+    return _records(con, select)
 
 
-def _in_comparison(con: Connection, person_id: int) -> list[Record]:
-    """Return each arm that a person could enter, with the rules of the design."""
+def _in_comparison(con: Connection, spec: StudySpec, person_id: int) -> list[Record]:
+    """Return each arm that a person could enter, with every step of the design."""
     found = _records(
         con,
-        "select * from cohort.candidate where person_id = $person order by arm",
+        "select arm, time_zero_date, failed, lost_at from cohort.candidate "
+        "where person_id = $person order by arm",
         person=person_id,
     )
+    steps = steps_of_arms(spec)
     return [
         {
             "arm": row["arm"],
             "time_zero_date": row["time_zero_date"],
-            "rules": {name: value for name, value in row.items() if isinstance(value, bool)},
+            "lost_at": row["lost_at"],
+            "rules": {step: step not in (row["failed"] or ()) for step in steps},
+            "evidence": [
+                record
+                for rule in spec.trial.design.eligibility
+                for events in events_of(rule.condition)
+                for record in _matching(con, spec, rule.id, events, person_id)
+            ],
         }
         for row in found
     ]
 
 
-def near_misses(con: Connection, cohort: NativeCohort, rule: str) -> list[Record]:
+def near_misses(con: Connection, spec: StudySpec, cohort: NativeCohort, rule: str) -> Record:
     """Return who fails only this rule: persons outside the cohort whom it alone keeps out.
 
     Returns:
-        One record a person: site_id, source_person_id, start_date of the opening.
+        `persons` (site_id, source_person_id, start_date of the opening) and `evidence`, their
+        records that the rule looks at.
     """
     place = [r.id for r in cohort.rules].index(rule)
     others = (1 << len(cohort.rules)) - 1 - (1 << place)
-    return _records(
-        con,
-        "select person_key.site_id, person_key.source_person_id, "
-        "min(rule_mask.start_date) as start_date "
-        "from cohort.rule_mask "
-        "inner join clean.person_key on rule_mask.person_id = person_key.person_id "
-        "where rule_mask.cohort_id = $cohort and rule_mask.mask = $others "
-        "and rule_mask.person_id not in "
-        "(select person_id from cohort.cohort where cohort_id = $cohort) "
-        "group by all order by all",
-        cohort=cohort.id,
-        others=others,
+    con.execute(
+        "create or replace temp table missing as "
+        "select person_id, min(start_date) as start_date from cohort.rule_mask "
+        "where cohort_id = $cohort and mask = $others and person_id not in "
+        "(select person_id from cohort.cohort where cohort_id = $cohort) group by person_id",
+        {"cohort": cohort.id, "others": others},
     )
+    return _missing(con, spec, rule, events_of(cohort.rules[place].condition))
+
+
+def near_misses_of_arm(con: Connection, spec: StudySpec, arm: str, step: str) -> Record:
+    """Return who fails only this step of the comparison in an arm, as `near_misses` does."""
+    con.execute(
+        "create or replace temp table missing as select person_id, time_zero_date as start_date "
+        "from cohort.candidate where arm = $arm and failed = [$step]",
+        {"arm": arm, "step": step},
+    )
+    rules = [rule for rule in spec.trial.design.eligibility if rule.id == step]
+    return _missing(con, spec, step, (e for rule in rules for e in events_of(rule.condition)))
+
+
+def _missing(con: Connection, spec: StudySpec, rule: str, looked_at: Iterable[Events]) -> Record:
+    persons = _records(
+        con,
+        "select person_key.site_id, person_key.source_person_id, missing.start_date, "
+        "missing.person_id from missing "
+        "inner join clean.person_key on missing.person_id = person_key.person_id order by all",
+    )
+    who = "select person_id from missing"
+    evidence = [row for e in looked_at for row in _found(con, spec, rule, e, who)]
+    return {"persons": persons, "evidence": evidence}
 
 
 def _records(con: Connection, query: str, **params: object) -> list[Record]:

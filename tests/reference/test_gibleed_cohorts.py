@@ -65,7 +65,7 @@ def test_near_misses_are_counted_and_named_only_on_the_secure_side(home):
     asked = causeway("study", "explain", STUDY, "--rule", "male", home=home.root)
     assert "303 persons fail only male" in asked.stdout  # 569 - 266
     [file] = home.restricted.glob("explain/*rule*.json")
-    who = json.loads(file.read_text())["near_misses"]["celecoxib_men_over_40"]
+    who = json.loads(file.read_text())["near_misses"]["celecoxib_men_over_40"]["persons"]
     assert len(who) == 303
     assert not any(str(w["source_person_id"]) in asked.stdout.split() for w in who[:50])
 
