@@ -117,6 +117,12 @@ def fulfils(row, where):
     )
 
 
+def order_of_records(event):
+    """The first of a person: by day, then the longest, then by visit and concept, none before some."""
+    numbers = [-1 if event[key] is None else event[key] for key in ("visit", "concept")]
+    return (event["start"], -event["end"].toordinal(), *numbers)
+
+
 def events_of(world, events, person):
     """Events of one person as dicts: start, end, visit, concept."""
     domain, found = domains()[events.domain], []
@@ -139,8 +145,7 @@ def events_of(world, events, person):
         concept = row.get(domain.concept) if domain.concept else None
         found.append({"start": start, "end": max(start, end), "visit": visit, "concept": concept})
     if events.first_ever and found:
-        # Records of one day and length are alike but for visit and concept; tests keep them apart.
-        found = [min(found, key=lambda e: (e["start"], -e["end"].toordinal()))]
+        found = [min(found, key=order_of_records)]
     if events.calendar:
         found = [e for e in found if in_period(e["start"], events.calendar)]
     if events.age:

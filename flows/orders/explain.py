@@ -6,6 +6,7 @@ rules and counts only. Each question is written into the audit log.
 
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import duckdb
 from tasks.cohort.build import build_cohort, steps_of_arms
 from tasks.cohort.explain import explain_person, near_misses, near_misses_of_arm, person_number
 from tasks.core.audit import record
-from tasks.core.disclosure import is_small, threshold
+from tasks.core.disclosure import threshold
 from tasks.core.errors import UsageError
 from tasks.core.lake import deliveries_in_force, newest_snapshot, open_lake
 from tasks.core.paths import Home
@@ -90,7 +91,7 @@ def _person(
 ) -> tuple[list[str], dict[str, Any]]:
     site_id, _, source_id = person.partition(":")
     number = None
-    if source_id.lstrip("-").isdigit() and len(source_id) < 19:
+    if re.fullmatch(r"-?[0-9]{1,18}", source_id):
         number = person_number(con, site_id, int(source_id))
     if number is None:
         what, fix = "no such person among the sites of the study", "name them as SITE:PERSON_ID."
@@ -133,7 +134,8 @@ def _rule(
         fix = f"name one of {', '.join(known)}." if known else "this study has no rules."
         raise UsageError("--rule", what, fix)
     classes = [delivery["data_class"] for delivery in deliveries_in_force(con)]
-    k = threshold(site.disclosure_threshold, None, classes)
+    tighter = spec.privacy.disclosure_threshold if spec.privacy else None
+    k = threshold(site.disclosure_threshold, tighter, classes)
     lines = [
         f"{name}: {_count(len(who['persons']), k)} fail only {rule}" for name, who in found.items()
     ]
@@ -147,7 +149,10 @@ def _rules_of(spec: StudySpec) -> set[str]:
 
 
 def _count(n: int, k: int | None) -> str:
-    return f"fewer than {k} persons" if k is not None and is_small(n, k) else f"{n} persons"
+    """Write a number of persons; of patients in steps of k, for those around it are shown."""
+    if k is None:
+        return f"{n} persons"
+    return f"{n // k * k} persons or more" if n >= k else f"fewer than {k} persons"
 
 
 def _keep(home: Home, name: str, found: dict[str, Any]) -> Path:

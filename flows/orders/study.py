@@ -11,6 +11,7 @@ from typing import Literal
 import duckdb
 import polars as pl
 
+from flows.orders.check import check
 from flows.orders.steps import Caller, directly, guarded
 from flows.orders.study_tables import (
     no_evidence,
@@ -137,9 +138,8 @@ def study_run(
             block and primary analyses that cannot be estimated do not raise: they are outcomes.
     """
     step = guarded(home, call)
-    spec, site = load_study(study), load_site(home)
-    if spec.analyses:
-        ensure_as_locked(spec, study_file(study))
+    spec, site = check(study).spec, load_site(home)
+    ensure_as_locked(spec, study_file(study))
     pinned = step("pin snapshot", pin, home, site, spec, snapshot)
     with run_lock(home, pinned.identity.run_id):
         folder = run_folder(home, spec.study.id, pinned.identity.run_id)

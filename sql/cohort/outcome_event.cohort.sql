@@ -1,5 +1,5 @@
 -- cohort.outcome_event
--- Grain:   one row per person of the cohort that is the outcome: the day its first span starts.
+-- Grain:   one row per span of the cohort that is the outcome: the day on which it starts.
 -- Reads:   cohort.cohort
 -- Params:  $outcome (cohort id)
 with
@@ -8,13 +8,11 @@ events as (
 
     select
         cohort.person_id,
-        min(cohort.start_date) as event_date,
+        cohort.start_date as event_date,
 
     from cohort.cohort
 
     where cohort.cohort_id = $outcome
-
-    group by cohort.person_id
 
 )
 

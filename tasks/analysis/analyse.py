@@ -116,7 +116,13 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
 
 def failed_primary(rows: list[Row]) -> list[Row]:
     """Return the rows of primary analyses that could not be estimated."""
-    return [r for r in rows if r["role"] == "primary" and r["status"] == "not_estimable"]
+    return [
+        r
+        for r in rows
+        if r["role"] == "primary"
+        and r["status"] == "not_estimable"
+        and r["statistic_name"] != "proportional_hazards"  # beside an estimate, not one itself
+    ]
 
 
 def _check_arms(people: People, spec: StudySpec) -> None:

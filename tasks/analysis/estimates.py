@@ -181,19 +181,21 @@ def _profile(asked: Asked, people: Population, wald: Row, x: FloatArray) -> Row:
 
 
 def _proportional_hazards(asked: Asked, people: Population, x: FloatArray, method: str) -> Row:
-    found = proportional_hazards_test(
-        people.follow_up_days,
-        people.has_outcome,
-        x,
-        ties=asked.analysis.ties or "efron",
-        weights=people.weights,
-    )
+    what = {"method": method, "ci_level": None, "statistic_name": "proportional_hazards"}
+    try:
+        found = proportional_hazards_test(
+            people.follow_up_days,
+            people.has_outcome,
+            x,
+            ties=asked.analysis.ties or "efron",
+            weights=people.weights,
+        )
+    except EstimationError as exc:  # the hazard ratio stands without it
+        return asked.row(people, "test", status="not_estimable", note=exc.what, **what)
     return asked.row(
         people,
         "test",
-        method=method,
-        ci_level=None,
-        statistic_name="proportional_hazards",
+        **what,
         statistic=found.global_statistic,
         df1=float(found.global_df),
         p_value=found.global_p_value,

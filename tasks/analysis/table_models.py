@@ -1,6 +1,8 @@
 """Models of an analysis table: Cox's and the logistic, one row of results a term."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 from tasks.analysis.design_columns import DesignColumns, design_columns
 from tasks.analysis.people import IntArray
@@ -10,7 +12,7 @@ from tasks.stats.concordance import concordance
 from tasks.stats.cox import CoxFit, cox, linear_predictor, profile_likelihood_interval
 from tasks.stats.inference import chi_square_p, two_sided_p, z_quantile
 from tasks.stats.logistic import logistic
-from tasks.stats.proportional_hazards import proportional_hazards_test
+from tasks.stats.proportional_hazards import ProportionalHazardsTest, proportional_hazards_test
 
 
 def cox_model(asked: AskedOfTable) -> list[Row]:
@@ -44,19 +46,36 @@ def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
     if analysis.std_error == "profile_likelihood":
         made += [_profile(asked, design, row, i, strata) for i, row in enumerate(made)]
     made += _model_rows(asked, method, fit, len(design.names))
-    found = proportional_hazards_test(
+    test = partial(
+        proportional_hazards_test,
         time, rows.has_event, design.x, ties=ties, weights=rows.weights, strata=strata,
         terms=design.term_of, entry=entry,
     )  # fmt: skip
-    each = zip(design.terms, found.statistic, found.df, found.p_value, strict=True)
-    together = (None, found.global_statistic, found.global_df, found.global_p_value)
-    made += [
-        asked.test("proportional_hazards", statistic, df, p, method=method, term=term)
-        for term, statistic, df, p in [*each, together]
-    ]
+    made += _proportional_hazards(asked, method, design, test)
     if rows.weights is not None or entry is not None:
         return made  # concordance of such rows has no estimator yet
     return [*made, _concordance(asked, method, fit, design)]
+
+
+def _proportional_hazards(
+    asked: AskedOfTable,
+    method: str,
+    design: DesignColumns,
+    test: Callable[[], ProportionalHazardsTest],
+) -> list[Row]:
+    """Return the tests of proportional hazards; the hazard ratios stand without them."""
+    name = "proportional_hazards"
+    try:
+        found = test()
+    except EstimationError as exc:
+        what = {"method": method, "statistic_name": name, "ci_level": None, "note": exc.what}
+        return [asked.row("test", status="not_estimable", **what)]
+    each = zip(design.terms, found.statistic, found.df, found.p_value, strict=True)
+    together = (None, found.global_statistic, found.global_df, found.global_p_value)
+    return [
+        asked.test(name, statistic, df, p, method=method, term=term)
+        for term, statistic, df, p in [*each, together]
+    ]
 
 
 def _hazard_ratio(asked: AskedOfTable, method: str, fit: CoxFit, name: str, i: int) -> Row:

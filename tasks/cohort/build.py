@@ -127,6 +127,7 @@ def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     Where an arm or the outcome is a cohort, cohort.cohort has been made before.
     """
     design, params = spec.trial.design, cohort_params(spec)
+    build_table(con, "cohort.observed")
     entering = ENTERING[design.type]
     if entering.first is not None:
         build_table(con, entering.first, params)

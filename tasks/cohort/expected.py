@@ -13,7 +13,7 @@ from tasks.core.domains import domains
 from tasks.core.duck import duck, identifier
 from tasks.core.omop import omop_tables
 from tasks.core.spec import StudySpec
-from tasks.core.spec.cohorts import CohortTest, Period, TestEvent, TestPerson
+from tasks.core.spec.cohorts import CohortTest, Period, SqlCohort, TestEvent, TestPerson
 
 Span = tuple[date, date]
 _VOCABULARY = ("concept", "concept_ancestor", "concept_relationship")
@@ -34,7 +34,8 @@ def surprises(spec: StudySpec) -> Iterator[Surprise]:
     """Yield every drawn person whose membership is not the expected one."""
     for place, cohort in enumerate(spec.cohorts):
         for number, test in enumerate(cohort.tests):
-            alone = spec.model_copy(update={"cohorts": (cohort,)}).with_files(spec.files)
+            until = spec.cohorts[: place + 1] if isinstance(cohort, SqlCohort) else (cohort,)
+            alone = spec.model_copy(update={"cohorts": until}).with_files(spec.files)
             with duck() as con:
                 _draw(con, tables_of_cohorts(alone), test)
                 resolve_code_lists(con, alone)
@@ -106,7 +107,9 @@ def _compared(
 ) -> Iterator[Surprise]:
     found: dict[int, list[Span]] = {}
     for person_id, start, end in con.execute(
-        "select person_id, start_date, end_date from cohort.cohort order by all"
+        "select person_id, start_date, end_date from cohort.cohort "
+        "where cohort_id = $cohort order by all",
+        {"cohort": cohort},
     ).fetchall():
         found.setdefault(person_id, []).append((start, end))
     for number, person in enumerate(test.persons, 1):

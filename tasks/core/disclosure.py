@@ -17,6 +17,7 @@ Withheld is never 0: the number is null and the row says `suppressed`. Only data
 delivery in force declares `synthetic_public` pass untouched.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -91,8 +92,10 @@ def release(
     closed = _hidden_strata(rows, hidden, k)
     kept = [_hide_stratum(_hide_small(row, hidden, k), closed) for row in rows]
     kept = _thin_at_risk(_thin_curves(kept, k), k)
-    shown_attrition = _thin_attrition(attrition, k)
-    kept = _hide_cohorts(_hide_sites(_follow_attrition(kept, shown_attrition), k), k)
+    told = _told_of_cohorts(rows, attrition, k)
+    shown_attrition = _thin_attrition(attrition, k, told)
+    kept = _hide_sites(_follow_attrition(kept, shown_attrition), k)
+    kept = [_hide_of_cohort(row, told) for row in kept]
     kept = [_hide_mapping(row, k) for row in kept]
     shown_balance = _hide_balance(balance, everybody, hidden, k)
     kept = protect_cells(kept, k)
@@ -275,14 +278,45 @@ def _is_of_a_site(row: Row) -> bool:
     return row["site_id"] != "pooled" and row["analysis_id"] != "mapping"
 
 
-def _hide_cohorts(rows: list[Row], k: int) -> list[Row]:
-    """Show sizes of cohorts only where they lie 0 or k and more apart: one may hold another."""
-    sizes = sorted({_whole(row["n"]) for row in rows if row["analysis_id"] == "cohorts"})
-    shown = {sizes[::-1][place] for place in _spaced_up(sizes[::-1], k)}
-    return [
-        withheld(row) if row["analysis_id"] == "cohorts" and _whole(row["n"]) not in shown else row
-        for row in rows
-    ]
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Which cohorts may be told of at all, and which sizes of steps stand beside one another."""
+
+    cohorts: frozenset[str]
+    hidden: frozenset[str]
+    sizes: frozenset[int]
+
+    def may_show(self, arm: object, size: int) -> bool:
+        """Whether a step of a cohort may be shown; an arm of a comparison is judged elsewhere."""
+        return arm not in self.cohorts or (arm not in self.hidden and size in self.sizes)
+
+
+def _told_of_cohorts(rows: list[Row], attrition: pl.DataFrame, k: int) -> _Told:
+    """Show sizes of cohorts, and of their steps, only 0 or k and more apart: one may hold another.
+
+    A cohort whose size is withheld is withheld everywhere, for each description counts it again.
+    """
+    sizes = {
+        str(row["population"]): _whole(row["n"]) for row in rows if row["analysis_id"] == "cohorts"
+    }
+    falling = sorted(set(sizes.values()), reverse=True)
+    shown = {falling[place] for place in _spaced_up(falling, k)}
+    hidden = frozenset(cohort for cohort, size in sizes.items() if size not in shown)
+    steps = attrition.filter(
+        pl.col("arm").is_in(sorted(sizes.keys() - hidden)), pl.col("remaining").is_not_null()
+    )
+    apart = sorted(shown)
+    for size in sorted(set(steps["remaining"].to_list()) - shown):
+        place = bisect_left(apart, size)
+        if not any(is_small(abs(size - near), k) for near in apart[max(place - 1, 0) : place + 1]):
+            apart.insert(place, size)
+    return _Told(frozenset(sizes), hidden, frozenset(apart))
+
+
+def _hide_of_cohort(row: Row, told: _Told) -> Row:
+    """Withhold every number of a cohort that may not be told of."""
+    about = {row.get("population"), row.get("arm")} & told.hidden
+    return withheld(row) if about and row["status"] != "suppressed" else row
 
 
 def _hide_mapping(row: Row, k: int) -> Row:
@@ -362,7 +396,7 @@ def _spaced_down(values: set[int], start: object, k: int) -> set[int]:
     return shown
 
 
-def _thin_attrition(attrition: pl.DataFrame, k: int) -> pl.DataFrame:
+def _thin_attrition(attrition: pl.DataFrame, k: int, told: _Told) -> pl.DataFrame:
     """Show, from the last step back, only counts that lie 0 or at least k above the next shown."""
     of_arm = {
         str(arm): attrition.filter(pl.col("arm") == arm).to_dicts()
@@ -375,26 +409,43 @@ def _thin_attrition(attrition: pl.DataFrame, k: int) -> pl.DataFrame:
             steps = [*of_arm.get(arm.removeprefix(_OF_COHORT), []), *of_arm[arm]]
             steps = steps if arm.startswith(_OF_COHORT) else of_arm[arm]
             flows[tuple(step["step_id"] for step in steps)].append(steps)
-    thinned = [step for arms in flows.values() for step in _thin_flow(arms, k)]
+    thinned = [step for arms in flows.values() for step in _thin_flow(arms, k, told)]
     order = {arm: place for place, arm in enumerate(of_arm)}
     thinned.sort(key=lambda step: order[str(step["arm"])])
     return pl.DataFrame(thinned, schema=attrition.schema)
 
 
-def _thin_flow(arms: list[list[Row]], k: int) -> list[Row]:
+def _thin_flow(arms: list[list[Row]], k: int, told: _Told) -> list[Row]:
     """Thin the steps of arms that pass the same ones; a step that counts no persons stays."""
     counted = [[step for step in steps if step["remaining"] is not None] for steps in arms]
     counts = [[_whole(step["remaining"]) for step in steps] for steps in counted]
-    shown = [_spaced_up(of_arm, k) for of_arm in counts]
+    shown = [
+        {
+            place
+            for place in _spaced_up(of_arm, k)
+            if told.may_show(arm[place]["arm"], of_arm[place])
+        }
+        for arm, of_arm in zip(counted, counts, strict=True)
+    ]
     for place in _told_by_sums(counted, shown, k):
         for places in shown:
             places.discard(place)
     rows: list[Row] = []
     for everything, steps, of_arm, places in zip(arms, counted, counts, shown, strict=True):
-        rows += [step for step in everything if step["remaining"] is None]
+        rows += [
+            {**step, "records": None, "status": "suppressed"}
+            if step["arm"] in told.hidden
+            else step
+            for step in everything
+            if step["remaining"] is None
+        ]
         thinned = [_step(steps, of_arm, places, place) for place in range(len(steps))]
         rows += _spaced_records(thinned, k)
     return rows
+
+
+def _untold(step: Row) -> Row:
+    return {**step, "records": None, "status": "suppressed"}
 
 
 def _told_by_sums(arms: list[list[Row]], shown: list[set[int]], k: int) -> Iterator[int]:

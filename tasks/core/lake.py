@@ -252,8 +252,9 @@ def content_hash(con: Connection) -> str:
         "where table_catalog = 'lake' and table_schema in ('omop', 'tables') order by all"
     ).fetchall()
     digest = hashlib.sha256()
-    for delivery in deliveries_in_force(con):
-        digest.update(repr([str(delivery[name]) for name in _SAID]).encode())
+    said = [[str(delivery[name]) for name in _SAID] for delivery in deliveries_in_force(con)]
+    for delivery in sorted(said):  # the same rows are the same data, whichever site came first
+        digest.update(repr(delivery).encode())
     for schema, table in tables:
         name = f"lake.{identifier(schema)}.{identifier(table)}"
         query = f"select count(*), sum(hash(t)::hugeint) from {name} as t"  # noqa: S608

@@ -102,9 +102,16 @@ def _score_test(extended: _Extended, columns: IntArray) -> float:
     """Chi-square of adding g(t) times `columns` to the model, all other terms kept."""
     across = extended.cross[:, columns]
     own = extended.square[np.ix_(columns, columns)]
-    left = own - across.T @ np.linalg.solve(extended.plain, across)
     score = extended.score[columns]
-    return float(score @ np.linalg.solve(left, score))
+    try:
+        left = own - across.T @ np.linalg.solve(extended.plain, across)
+        return float(score @ np.linalg.solve(left, score))
+    except np.linalg.LinAlgError:
+        raise EstimationError(
+            "proportional hazards",
+            "events at too few times to tell an effect that changes from one that does not",
+            "look at the curves; the hazard ratio stands without this test.",
+        ) from None
 
 
 def _transformed(data: FollowUp, times: FloatArray, transform: Transform) -> FloatArray:

@@ -184,12 +184,18 @@ def some_count(rng, depth):
     }
 
 
+def some_bound(rng, n):
+    if rng.random() < 0.5:
+        return {"at_least": rng.randint(1, n)}
+    return {"at_most": rng.randrange(n)}
+
+
 def some_condition(rng, depth):
     kind = rng.random()
     if depth and kind < 0.35:
         parts = [some_condition(rng, depth - 1) for _ in range(rng.choice([1, 2, 3]))]
         word = rng.choice(["all", "any", "none", "of"])
-        bound = {rng.choice(["at_least", "at_most"]): rng.choice([0, 1, 2])} if word == "of" else {}
+        bound = some_bound(rng, len(parts)) if word == "of" else {}
         return {word: parts, **bound}
     if kind < 0.45:
         return {"age": some_age(rng)}

@@ -1,6 +1,6 @@
 """Nothing that is released tells about fewer than k people, by itself or by subtraction."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import polars as pl
 import pytest
@@ -240,3 +240,43 @@ def test_few_rows_in_a_quality_verdict_are_withheld():
     assert [f["rows_in"] for f in got["files"]] == [500, None]
     assert [f["file"] for f in got["files"]] == ["person", "death"]
     assert release_quality(quality, None) == quality
+
+
+def of_cohort(cohort, n, *, analysis="cohorts"):
+    return result_row(
+        analysis, "descriptive", "count", method="cohort", population=cohort, arm=None, n=n,
+        estimate=float(n),
+    )  # fmt: skip
+
+
+def steps_of(cohort, *counts):
+    rows = [
+        (cohort, i, f"s{i}", "", "", c, (counts[i - 1] - c) if i else 0, "ok", None)
+        for i, c in enumerate(counts)
+    ]
+    return pl.DataFrame(rows, schema=ATTRITION_SCHEMA, orient="row")
+
+
+def test_two_cohorts_that_differ_by_few_are_not_both_told_of_anywhere():
+    """1800 and 1794 of one entry: the six between them are told by no size, step or description."""
+    rows = [
+        of_cohort("over_30", 1800),
+        of_cohort("over_31", 1794),
+        of_cohort("over_30", 1800, analysis="users"),
+        of_cohort("over_31", 1794, analysis="users"),
+    ]
+    flows = pl.concat([steps_of("over_30", 2600, 1800), steps_of("over_31", 2600, 1800, 1794)])
+    got = release(rows, flows, NO_BALANCE, [], K)
+    sizes = {row["n"] for row in got.rows if row["status"] == "ok"}
+    sizes |= set(got.attrition.filter(pl.col("status") == "ok")["remaining"].to_list())
+    told = sorted(sizes)
+    assert 1794 in told
+    assert all(b - a >= K for a, b in pairwise(told))
+    assert {r["population"] for r in got.rows if r["status"] == "ok"} == {"over_31"}
+
+
+def test_steps_of_cohorts_stand_apart_from_one_another():
+    flows = pl.concat([steps_of("a", 500, 300), steps_of("b", 496, 100)])
+    got = release([of_cohort("a", 300), of_cohort("b", 100)], flows, NO_BALANCE, [], K).attrition
+    shown = got.filter(pl.col("status") == "ok")
+    assert sorted(set(shown["remaining"].to_list())) in ([100, 300, 496], [100, 300, 500])

@@ -94,8 +94,8 @@ def _records(query: Query, events: Events) -> str:
     if events.first_ever:
         select += (
             "\n\nqualify row_number() over (\n"
-            f"    partition by {row}.person_id order by start_date, end_date desc\n"
-            ") = 1\n"
+            f"    partition by {row}.person_id order by start_date, end_date desc,\n"
+            "    visit_occurrence_id nulls first, concept_id nulls first\n) = 1\n"
         )
     return select
 

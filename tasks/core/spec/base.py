@@ -2,10 +2,20 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
-Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+from tasks.core.explain import Said, misfit
+
+
+def _parts_names_once(name: str) -> str:
+    """Refuse what tables of a workspace keep for their steps: `<cohort>__<step>`."""
+    if "__" in name:
+        raise misfit(Said((), "holds two underscores in a row", "keep one of them."))
+    return name
+
+
+Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$"), AfterValidator(_parts_names_once)]
 SiteId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 ConceptId = Annotated[int, Field(ge=0, le=2_147_483_647)]
 Days = Annotated[int, Field(ge=0, le=36_500)]

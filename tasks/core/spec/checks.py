@@ -15,6 +15,7 @@ from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
+from tasks.core.spec.checks_whole import WHOLE_CHECKS
 from tasks.core.spec.design import (
     Arm,
     CohortArm,
@@ -151,6 +152,7 @@ CHECKS: tuple[Check, ...] = (
     *DESIGN_CHECKS,
     *ESTIMAND_CHECKS,
     *TABLE_CHECKS,
+    *WHOLE_CHECKS,
 )
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pydantic import BaseModel
+
 from tasks.core.spec.code_lists import CodeList
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.whole import StudySpec
@@ -33,6 +35,27 @@ def _lists_of_roles(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
         name = getattr(getattr(spec, block), key, None)
         if isinstance(name, str):
             yield (block, key), name
+    for block in ("cohorts", "design"):
+        yield from _visits(getattr(spec, block), (block,))
+    for place, covariate in enumerate(spec.covariates):
+        for name in getattr(covariate, "exclude", ()):
+            yield ("covariates", place, "exclude"), name
+    described = spec.characterisation.incidence if spec.characterisation else ()
+    for place, incidence in enumerate(described):
+        yield ("characterisation", "incidence", place, "outcome"), incidence.outcome
+
+
+def _visits(block: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Code lists of kinds of visit, which are told by concept."""
+    if isinstance(block, tuple):
+        for place, part in enumerate(block):
+            yield from _visits(part, (*path, place))
+    elif isinstance(block, BaseModel):
+        for key, value in block:
+            if key == "visit" and isinstance(value, str):
+                yield (*path, key), value
+            else:
+                yield from _visits(value, (*path, key))
 
 
 def _has_concepts(item: CodeList) -> bool:
@@ -51,6 +74,18 @@ def _code_systems_follow_one_another(spec: StudySpec) -> Iterator[Fault]:
 
 
 CODE_LIST_CHECKS: tuple[Check, ...] = (
-    Check(("code_lists", "design", "target", "comparator", "outcome"), _roles_have_concepts),
+    Check(
+        (
+            "code_lists",
+            "design",
+            "target",
+            "comparator",
+            "outcome",
+            "cohorts",
+            "covariates",
+            "characterisation",
+        ),
+        _roles_have_concepts,
+    ),
     Check(("code_lists",), _code_systems_follow_one_another),
 )

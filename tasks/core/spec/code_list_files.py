@@ -112,7 +112,13 @@ def read_concept_set(text: str) -> list[ConceptItem]:
     try:
         said: Any = json.loads(text)
         said = said.get("expression", said)
-        return [_atlas(item) for item in said["items"][: MAX_MEMBERS + 1]]
+        items = list(said["items"])
+        if len(items) > MAX_MEMBERS:
+            what = f"holds {len(items):,} concepts; a list has at most {MAX_MEMBERS:,}"
+            raise ListFileError(1, what, "split the list.")
+        return [_atlas(item) for item in items]
+    except ListFileError:
+        raise
     except (ValueError, RecursionError):
         raise ListFileError(1, "is not JSON, or names no concepts by number", fix) from None
     except (AttributeError, KeyError, TypeError):

@@ -115,7 +115,15 @@ class Age(Frozen):
         if all(bound is None for bound in bounds):
             what = "says nothing of the age"
             raise misfit(Said((), what, "add at_least, at_most, more_than or less_than."))
+        lows = [n for n in (self.at_least, _next(self.more_than, 1)) if n is not None]
+        highs = [n for n in (self.at_most, _next(self.less_than, -1)) if n is not None]
+        if lows and highs and max(lows) > min(highs):
+            raise misfit(Said((), "no age lies between its bounds", "exchange or widen them."))
         return self
+
+
+def _next(bound: int | None, step: int) -> int | None:
+    return None if bound is None else bound + step
 
 
 class Window(Frozen):
@@ -296,6 +304,11 @@ class Group(Frozen):
             what = "`of` needs one of at_least and at_most, which belong to it alone"
             fix = "keep one of them beside `of`, none beside all, any, none."
             raise misfit(Said((), what, fix))
+        low, high, n = self.at_least, self.at_most, len(self.of)
+        if (low is not None and not 1 <= low <= n) or (high is not None and high >= n):
+            what = f"always holds, or never: there are {n} conditions"
+            fix = "write at_least from 1 to that number, or at_most below it."
+            raise misfit(Said(("at_least" if low is not None else "at_most",), what, fix))
         return self
 
     @property
@@ -418,6 +431,30 @@ class TestEvent(Frozen):
     source: Annotated[str, Field(max_length=100)] | None = None
     columns: dict[Column, Scalar | None] = Field(default_factory=dict, max_length=60)
 
+    @model_validator(mode="after")
+    def _fits_its_table(self) -> Self:
+        domain = domains().get(self.domain)
+        if domain is None:
+            return self
+        faults = [
+            Said((key,), f"{self.domain} has no {key}", f"remove {key}.")
+            for key, given, column in (
+                ("end", self.end, domain.end),
+                ("concept", self.concept, domain.concept),
+                ("source", self.source, domain.source_value),
+            )
+            if given and column is None
+        ]
+        placed = {"person_id", domain.key, domain.start, domain.end}
+        faults += [
+            Said(("columns", name), f"{name} is no other column of {self.domain}", "correct it.")
+            for name in self.columns
+            if name in placed or not domain.table.has(name)
+        ]
+        if faults:
+            raise misfit(*faults)
+        return self
+
 
 class TestPerson(Frozen):
     """One person of a drawn world, and what the cohort must say of them."""
@@ -433,6 +470,14 @@ class TestPerson(Frozen):
         AS_TUPLE,
         Field(description="in, out, or the spans that must come out."),
     ]
+
+    @model_validator(mode="after")
+    def _expects_whole_spans(self) -> Self:
+        spans = () if isinstance(self.expect, str) else self.expect
+        if any(span.start is None or span.end is None for span in spans):
+            fix = "give start and end of each span."
+            raise misfit(Said(("expect",), "a span without its first or last day", fix))
+        return self
 
 
 class CohortTest(Frozen):

@@ -259,6 +259,16 @@ def test_each_rule_is_a_statement_of_its_own():
         ("update clean.person set person_id = 1", "another than SELECT"),
         ("selec person_id", "not valid SQL"),
         ("copy (select 1) to '/tmp/x'", "another than SELECT"),
+        ("select person_id, localtimestamp as start_date from clean.person", "localtimestamp"),
+        ("select person_id, 'today'::date as start_date from clean.person", "by the clock"),
+        ("select uuidv7() as person_id from clean.person", "uuidv7"),
+        ("from (show all tables)", "catalogue"),
+        ("select * from information_schema.tables", "information_schema.tables"),
+        ("select person_id from clean.person using sample 3", "sample"),
+        ("select person_id from clean.person limit 3", "limits without order"),
+        ("select foo(person_id) from clean.person", "foo"),
+        ("select nope as person_id from clean.person", "nope"),
+        ("select person_id, year_of_birth as start_date from clean.person", "selects no end_date"),
     ],
 )
 def test_a_select_of_a_study_reads_nothing_else(text, told):
@@ -276,5 +286,22 @@ def test_a_select_makes_spans(con):
     spans(con, cohort(), TWO)
     assert tables_of_select("mine.sql", text) == {"drug_era"}
     assert build_select(con, "mine", "mine.sql", text) == 2
-    with pytest.raises(SpecError, match="selects no end_date"):
-        build_select(con, "bad", "bad.sql", "select 1 as person_id, current_date as start_date")
+    ghosts = (
+        "select 99 as person_id, date '2001-01-01' as start_date, date '2000-01-01' as end_date"
+    )
+    with pytest.raises(SpecError, match="not in the study, and that end too early"):
+        build_select(con, "bad", "bad.sql", ghosts)
+
+
+def test_a_select_may_join_name_and_comment(con):
+    from tasks.cohort.select import build_select, tables_of_select
+
+    text = """with deaths as (select person_id, min(death_date) as day from clean.death group by 1)
+        select p.person_id, e.drug_era_start_date as start_date, e.drug_era_end_date as end_date
+        from clean.person as p inner join clean.drug_era as e on p.person_id = e.person_id
+        left join deaths on p.person_id = deaths.person_id
+        where deaths.day is null and p.person_id in (select person_id from cohort.cohort) -- all"""
+    spans(con, cohort(), TWO)
+    given(con, "clean.death", "person_id:bigint | death_date:date")
+    assert tables_of_select("mine.sql", text) == {"person", "drug_era", "death"}
+    assert build_select(con, "mine", "mine.sql", text) == 2

@@ -59,7 +59,7 @@ def build_tables(con, design, params, *, outcome="conditions"):
         build_table(con, ENTERING[design].first, params)
     for table, variant in (("raw_count", design), ("entry", design), ("outcome_event", outcome)):
         build_table(con, f"cohort.{table}", params, variant=variant)
-    for table in ("common_period", "entry_index"):
+    for table in ("observed", "common_period", "entry_index"):
         build_table(con, f"cohort.{table}", params)
     con.execute("create or replace table cohort.rule_met (rule_id varchar, index_id bigint)")
     con.execute("create or replace table cohort.censor_event (person_id bigint, event_date date)")
