@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -44,7 +45,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 LOCKS = {
     "unlocked": "Not locked.",
     "locked": "Locked as it stands.",
-    "changed": "Changed after its lock: outcome analyses are refused until it is locked anew.",
+    "changed": "Changed after its lock: runs are refused until it is locked anew.",
 }
 StudyArgument = Annotated[str, typer.Argument(help="Id of a study, or the path of its file.")]
 
@@ -324,16 +325,21 @@ def study_explain(
     rule: Annotated[str | None, typer.Option(help="Id of a rule: who fails only this one.")] = None,
     home: HomeOption = None,
     snapshot: Annotated[int | None, typer.Option(min=1, help="Snapshot of the lake.")] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the verdicts on a person here too.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say why a person is in or out, or how many miss by one rule.
 
-    Days, codes and ids of persons go into a file of the restricted store only.
+    What tells of a person (verdicts, days, codes) goes into a file of the restricted store; the
+    verdicts are printed only when --show asks for them.
     """
     from flows.orders.explain import explain
 
     with progress(f"explain {study}"):
         explained = explain(home_from(home).prepare(), study, person, rule, snapshot)
+    explained = explained if show or rule else replace(explained, lines=[])
     if as_json:
         print_json(explained.as_json())
         return

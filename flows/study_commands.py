@@ -163,7 +163,7 @@ def study_plan(
 
 @study_app.command("lock")
 def study_lock(study: StudyArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Settle a study: from now on its outcome analyses refuse an unlocked change."""
+    """Settle a study: from now on its runs refuse an unlocked change."""
     from flows.orders.lock import lock_study
 
     locks = lock_study(home_from(home).prepare(), study)

@@ -37,7 +37,8 @@ class Caught:
 def codes(home: Home, study: str) -> Caught:
     """Resolve the code lists of a study on the newest snapshot and count what they catch.
 
-    Counts of few persons are shown as `<k`; where one of a list is, its sum is rounded to k.
+    Of patients, counts of few persons are shown as `<k` and the others rounded to k, for lists and
+    members overlap.
 
     Raises:
         UsageError: The study has no code lists, or no lake.
@@ -57,7 +58,7 @@ def codes(home: Home, study: str) -> Caught:
         build_table(con, "cohort.caught")
         members = _members(con)
         return Caught(
-            [_list(con, spec, item.id, members, k) for item in spec.code_lists],
+            [_list(con, spec, item.id, k) for item in spec.code_lists],
             [_shown(row, k) for row in members],
             vocabulary_warnings(con, spec),
         )
@@ -71,16 +72,13 @@ def _members(con: duckdb.DuckDBPyConnection) -> list[Row]:
     return [dict(zip(_COLUMNS, values, strict=True)) for values in found]
 
 
-def _list(
-    con: duckdb.DuckDBPyConnection, spec: StudySpec, name: str, members: list[Row], k: int | None
-) -> Row:
-    of_list = [row for row in members if row["code_list"] == name]
+def _list(con: duckdb.DuckDBPyConnection, spec: StudySpec, name: str, k: int | None) -> Row:
     persons = _of(con, "cohort.caught", "coalesce(max(list_persons), 0)", name)
     shown: int | str = persons
     if k is not None and is_small(persons, k):
         shown = f"<{k}"
-    elif k is not None and any(is_small(row["persons"], k) for row in of_list):
-        shown = f"about {round(persons / k) * k}"
+    elif k is not None:
+        shown = _about(persons, k)
     text = spec.concepts_of(name).name
     return {
         "code_list": name,
@@ -96,7 +94,14 @@ def _of(con: duckdb.DuckDBPyConnection, table: str, what: str, name: str) -> int
     return int(str(single(con, query, {"name": name})))
 
 
+def _about(persons: object, k: int) -> str:
+    """Round a number of persons: lists and members overlap, and differences would tell."""
+    return f"about {round(int(str(persons)) / k) * k}"
+
+
 def _shown(row: Row, k: int | None) -> Row:
     if k is not None and is_small(row["persons"], k):
         return {**row, "records": "withheld", "persons": f"<{k}"}
+    if k is not None:
+        return {**row, "records": "withheld", "persons": _about(row["persons"], k)}
     return row

@@ -31,7 +31,10 @@ from tasks.core.spec.cohorts import NativeCohort
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """An answer: lines that anybody may read, and the file with what only few may."""
+    """An answer: lines without day and code, and the file with everything, for few to read.
+
+    Lines on a person tell of that person all the same: they are for the screen of who asked.
+    """
 
     study_id: str
     lines: list[str]
@@ -97,7 +100,8 @@ def _person(
         what, fix = "no such person among the sites of the study", "name them as SITE:PERSON_ID."
         raise UsageError("--person", what, fix)
     found = explain_person(con, spec, number)
-    return list(_verdicts(found)), {"person": person, **found}
+    lines = list(_verdicts(found))
+    return lines, {"person": person, "verdicts": lines, **found}
 
 
 def _verdicts(found: dict[str, Any]) -> Iterator[str]:

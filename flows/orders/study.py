@@ -22,7 +22,7 @@ from flows.orders.study_tables import (
 )
 from tasks.analysis.analyse import Evidence, analyse, failed_primary
 from tasks.cohort.build import build_cohort, tables_read
-from tasks.cohort.code_lists import vocabulary_warnings
+from tasks.cohort.code_lists import uncaught_lists, vocabulary_warnings
 from tasks.cohort.cohorts import cohort_sql
 from tasks.cohort.mapping import mapping_rows
 from tasks.cohort.tables import load_tables
@@ -219,9 +219,14 @@ def evidence(
         is_described = spec.has_trial or spec.cohorts or spec.characterisation
         found = analyse(con, spec) if is_described else no_evidence()
         rows = mapping_rows(con, tables_read(spec)) if spec.lake else []
-        doubts = vocabulary_warnings(con, spec) if spec.lake else []
+        doubts = _doubts(con, spec) if spec.lake else []
         tables = table_evidence(con, spec)
-    return replace(found, rows=found.rows + rows, messages=doubts, tables=tables)
+    return replace(found, rows=found.rows + rows, messages=doubts + found.messages, tables=tables)
+
+
+def _doubts(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[Message]:
+    """Return what is doubtful about the code lists of a study on these data."""
+    return [*vocabulary_warnings(con, spec), *uncaught_lists(con, spec, tables_read(spec))]
 
 
 def smallest_count(site: SiteSettings, spec: StudySpec, pinned: Pinned) -> int | None:

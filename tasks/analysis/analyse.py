@@ -85,6 +85,7 @@ def joined(parts: list[Evidence]) -> Evidence:
         pl.concat([part.attrition for part in parts]),
         pl.concat([part.balance for part in parts]),
         [gate for part in parts for gate in part.gates],
+        [message for part in parts for message in part.messages],
     )
 
 
@@ -111,7 +112,7 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         rows += estimate(spec, analysis, group.populations.get(name), group.why)
     rows += characterise(con, spec, whole.populations)
     gates = judge_gates(spec.gates, people, balance, whole.model)
-    return Evidence(rows, attrition, balance, gates)
+    return Evidence(rows, attrition, balance, gates, _without_a_column(people, spec))
 
 
 def failed_primary(rows: list[Row]) -> list[Row]:
@@ -139,7 +140,39 @@ def _group(people: People, stratum_id: str | None, adjustments: tuple[str, ...])
     """Make the populations of some people: a propensity model of their own, fitted in them."""
     populations, model = make_populations(people, adjustments)
     why = "the propensity model could not be fitted"
+    if adjustments and model is None:
+        why += _separating(people)
     return Group(stratum_id, people, populations, model, why)
+
+
+def _separating(people: People) -> str:
+    """Name the covariates of which somebody has a level in one arm only: they end the model."""
+    has = people.matrix != 0
+    in_target, in_comparator = has[people.is_target].any(0), has[~people.is_target].any(0)
+    alone = {
+        covariate.id.partition("=")[0]
+        for covariate, one, other in zip(people.covariates, in_target, in_comparator, strict=True)
+        if covariate.is_binary and one != other
+    }
+    if not alone:
+        return ""
+    named = ", ".join(sorted(alone))
+    return (
+        f": levels of {named} occur in one arm only (raise min_share, take a coarser unit or "
+        "wider bands, or leave the covariate out)"
+    )
+
+
+def _without_a_column(people: People, spec: StudySpec) -> list[Message]:
+    """Name the covariates that the study asks for and of which nothing is left to adjust for."""
+    made = {covariate.id.partition("=")[0] for covariate in people.covariates}
+    what = "nobody, or everybody, has it in the window: it adjusts for nothing"
+    fix = "check code lists, window and min_share; Charlson's own codes are of ICD-10 and KCD."
+    return [
+        Message("W_COVARIATE_EMPTY", f"{spec.study.id}: covariate {asked.id}", what, fix)
+        for asked in spec.covariates
+        if asked.id not in made
+    ]
 
 
 def _restricted(

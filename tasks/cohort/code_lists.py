@@ -121,6 +121,50 @@ def _empty_lists(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Iterator[Me
             yield Message("W_LIST_EMPTY", _place(spec, item.id), what, fix)
 
 
+def uncaught_lists(
+    con: duckdb.DuckDBPyConnection, spec: StudySpec, tables: Iterable[str]
+) -> list[Message]:
+    """Return the lists of a study that no record of the tables it reads belongs to.
+
+    Args:
+        con: A workspace in which the lists are resolved.
+        spec: The study.
+        tables: Tables of schema clean that the study reads.
+    """
+    chosen = [domains()[name] for name in sorted(tables) if name in domains()]
+    parts = [_caught(domain) for domain in chosen if domain.concept]
+    caught = set[str]()
+    if parts:
+        caught = {name for (name,) in con.execute("\nunion\n".join(parts)).fetchall()}
+    what = "no record belongs to the list: what looks for it finds nothing"
+    fix = "look at `causeway study codes`; correct the list, or read its absence with care."
+    return [
+        Message("W_LIST_CATCHES_NOTHING", _place(spec, item.id), what, fix)
+        for item in spec.code_lists
+        if item.id not in caught
+    ]
+
+
+def _caught(domain: Domain) -> str:
+    """Return the query of the lists that some record of a domain belongs to."""
+    concepts = [c for c in (domain.concept, domain.source_concept) if c]
+    parts = [
+        "select distinct code_list.code_list_id "  # noqa: S608 - names of our own model
+        f"from (select distinct {column} as concept_id from clean.{domain.name}) as recorded "
+        "inner join cohort.code_list on recorded.concept_id = code_list.concept_id"
+        for column in concepts
+    ]
+    if domain.source_value:
+        code = f"upper(replace(trim({domain.source_value}), '.', ''))"
+        parts.append(
+            "select distinct source_code.code_list_id "  # noqa: S608 - names of our own model
+            f"from (select distinct {code} as code from clean.{domain.name}) as recorded "
+            "inner join cohort.source_code on starts_with(recorded.code, source_code.code) "
+            "and (source_code.is_prefix or recorded.code = source_code.code)"
+        )
+    return "\nunion\n".join(parts)
+
+
 def _place(spec: StudySpec, *lists: str) -> str:
     return f"{spec.study.id}: code list {_some(lists)}"
 

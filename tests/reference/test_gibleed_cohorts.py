@@ -71,7 +71,9 @@ def test_near_misses_are_counted_and_named_only_on_the_secure_side(home):
 
 
 def test_a_person_is_explained_rule_by_rule(home):
-    asked = causeway("study", "explain", STUDY, "--person", "eunomia:6", "--json", home=home.root)
+    words = ("study", "explain", STUDY, "--person", "eunomia:6", "--json")
+    assert json.loads(causeway(*words, home=home.root).stdout)["answer"] == []
+    asked = causeway(*words, "--show", home=home.root)
     answer = json.loads(asked.stdout)
     assert "celecoxib_men_over_40: out, lost at male" in answer["answer"]
     evidence = json.loads(Path(answer["evidence"]).read_text())

@@ -109,8 +109,10 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(tmp_path):
         "analyses",  # more than one primary
         "analyses",  # nothing to adjust with
         "analyses.0.id",  # taken
+        "analyses.0",  # no arms to compare
         "analyses.1.id",  # taken
         "analyses.1.id",  # twice
+        "analyses.1",  # no arms to compare
     ]
 
 

@@ -235,4 +235,5 @@ def test_codes_that_do_not_count_and_code_systems_that_end_are_doubtful(tmp_path
     assert told == [
         ("W_CODES_ONE_SIDED", "code_lists.2.codes"),
         ("W_CODES_UNUSED", "outcome.code_list"),
+        ("W_CODES_UNUSED", "covariates.2.exclude"),
     ]

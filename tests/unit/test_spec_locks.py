@@ -90,11 +90,11 @@ def test_versions_count_as_numbers(tmp_path):
     assert with_lock(load_study(later), study_file(later), WHEN).in_force.version == "1.10"
 
 
-def test_a_study_without_outcome_analyses_runs_whatever_the_lock_says(tmp_path, home):
+def test_a_changed_description_is_refused_as_well(tmp_path, home):
     study = changed(tmp_path, COHORTS)
     lock_study(home, study)
     changed(tmp_path, COHORTS, ("limit: first", "limit: last"))
-    with pytest.raises(NoDataError):
+    with pytest.raises(SpecError, match="changed after its lock"):
         study_run(home, study)
 
 

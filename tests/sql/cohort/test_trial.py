@@ -329,6 +329,7 @@ def test_periods_that_hold_time_zero_are_taken_together(con):
         "1 | 2019-01-01 | 2020-07-10\n1 | 2020-01-01 | 2021-01-01\n2 | 2020-07-02 | 2021-01-01"
     )
     given(con, "clean.observation_period", PERIODS + periods)
+    build_table(con, "cohort.observed")
     build_table(con, "cohort.entry_index")
     assert rows_of(con, "select index_id, observed_from, observed_to from cohort.entry_index") == [
         (1, "2019-01-01", "2021-01-01"),
