@@ -42,8 +42,7 @@ _PROBLEMS = (
 
 _IN_BRACES = (
     "what stands between { } or [ ] cannot be read",
-    "put the text in quotes: there it needs them if it holds any of ? : , [ ] { } #; and close "
-    "every bracket.",
+    "put the text in quotes (there it needs them if it holds ? : , [ ] { } #); close brackets.",
 )
 
 KeyPath = tuple[str | int, ...]

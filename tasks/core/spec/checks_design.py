@@ -321,12 +321,12 @@ def _doubt(place: KeyPath, what: str, fix: str, code: str) -> Fault:
 _ROLES = ("design", "target", "comparator", "outcome")
 DESIGN_CHECKS: tuple[Check, ...] = (
     Check(("design",), _grace_is_refused),
-    Check(("design", "covariates"), _nothing_looks_after_time_zero),
+    Check(("design", "covariates"), _nothing_looks_after_time_zero, ("covariates",)),
     Check(("design",), _rules_have_names_of_their_own),
-    Check((*_ROLES[1:], "cohorts"), _cohorts_are_known),
-    Check(("target", "comparator", "cohorts"), _cohorts_are_no_arms),
-    Check(("target", "comparator", "cohorts"), _arms_demand_no_future),
-    Check((*_ROLES, "cohorts", "code_lists"), _outcome_is_no_entry),
+    Check((*_ROLES[1:], "cohorts"), _cohorts_are_known, ("cohorts",)),
+    Check(("target", "comparator", "cohorts"), _cohorts_are_no_arms, ("cohorts",)),
+    Check(("target", "comparator", "cohorts"), _arms_demand_no_future, ("cohorts",)),
+    Check((*_ROLES, "cohorts", "code_lists"), _outcome_is_no_entry, ("cohorts",)),
     Check(("design",), _nothing_of_the_device_selects),
     Check(("design",), _outcome_is_observed),
     Check(("design",), _death_is_seen_where_it_competes),

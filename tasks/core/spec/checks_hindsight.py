@@ -133,7 +133,7 @@ def _days_at_risk(design: Design) -> int | None:
 
 
 HINDSIGHT_CHECKS: tuple[Check, ...] = (
-    Check(("design", "target", "comparator", "cohorts"), _nothing_is_known_later),
+    Check(("design", "target", "comparator", "cohorts"), _nothing_is_known_later, ("cohorts",)),
     Check(("covariates", "cohorts"), _covariates_look_back),
     Check(("design",), _both_arms_are_kept),
     Check(("design",), _risk_starts_at_time_zero),
