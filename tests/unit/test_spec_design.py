@@ -299,6 +299,11 @@ def test_an_end_that_is_past_is_known(tmp_path):
     assert "W_KNOWN_LATER" not in dict(found)
 
 
+def test_what_a_prescription_says_is_known(tmp_path):
+    supply = {"where": [{"column": "days_supply", "at_least": 7}]}
+    assert doubts(tmp_path, "cohort", KEPT | {"cohorts.0.entry.any.0": DRUGS | supply}) == []
+
+
 def of_a_covariate(cohort, window_end_days):
     covariate = {
         "id": "in_it", "kind": "cohort", "cohorts": ["seen"], "min_share": 0.01,
