@@ -204,6 +204,11 @@ def _extra(model: type[BaseModel], found: _Found) -> Said:
     what = f"{cut(key)} is no key that may stand here"
     if meant := nearest(key, own) or nearest(key, every):
         return Said(path, what, f"write `{meant}`, or remove the key.")
+    if found.error.get("input") is None and " " in key:
+        fix = (
+            "put the whole text in quotes if this is a part of it, behind a comma; else remove it."
+        )
+        return Said(path, what, fix)
     known = every if len(found.own) == 1 and found.own[0].__name__ == "Group" else own
     return Said(path, what, f"remove it; the keys are {', '.join(known) or 'none'}.")
 

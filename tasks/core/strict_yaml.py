@@ -40,6 +40,11 @@ _PROBLEMS = (
     ("end of stream", "a bracket or quote is never closed", "close it."),
 )
 
+_IN_BRACES = (
+    "what stands between { } or [ ] cannot be read",
+    "put the text in quotes (there it needs them if it holds ? : , [ ] { } #); close brackets.",
+)
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -173,6 +178,8 @@ def _syntax(exc: yaml.MarkedYAMLError, name: str) -> Message:
     for part, what, fix in _PROBLEMS:
         if part in said:
             return _fault(name, line, f"is not valid YAML: {what}", fix)
+    if "flow " in str(exc.context):
+        return _fault(name, line, f"is not valid YAML: {_IN_BRACES[0]}", _IN_BRACES[1])
     return _fault(name, line, f"is not valid YAML: {said[:80]}", "correct the line.")
 
 

@@ -20,7 +20,7 @@ def test_the_example_is_a_study_without_doubts(tmp_path):
 
 
 def test_every_code_of_the_checks_is_explained_and_no_other():
-    files = ("checks_design.py", "checks_estimands.py")
+    files = ("checks_design.py", "checks_estimands.py", "checks_hindsight.py")
     code = "".join((CHECKS / name).read_text(encoding="utf-8") for name in files)
     used = set(re.findall(r'"((?:W|E_SPEC)_[A-Z_]+)"', code))
     assert set(re.findall(r"^\| `((?:W|E)_[A-Z_]+)`", PAGE, re.MULTILINE)) == used

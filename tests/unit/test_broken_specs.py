@@ -8,7 +8,10 @@ import yaml
 
 from flows import cli
 from tasks.core.errors import SpecError
+from tasks.core.paths import STUDIES_DIR
 from tasks.core.spec.load import check_study
+from tasks.core.spec.unread import BLOCKS_IN_PART
+from tests.design_world import Plain
 
 HERE = Path(__file__).parent
 BASE = (HERE / "broken_base.yaml").read_text(encoding="utf-8")
@@ -125,6 +128,92 @@ def test_what_stands_below_a_refused_value_is_not_told_again(tmp_path):
 def test_a_check_waits_for_the_blocks_that_it_reads(tmp_path):
     text = BASE.replace("id: ward\n", "id: Ward!\n")
     assert [m.code for m in refusal(in_folder(tmp_path, text))] == ["E_SPEC_IDENTIFIER"]
+
+
+SOME_WRONG = (
+    ("washout_days: 180", "washout_day: 180"),
+    ("{method: calendar_year, at_least: 18}", "{at_least: 18}"),
+)
+
+
+def told_of(tmp_path, *changes, more=""):
+    text = BASE
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return [m.what.split(": ", 1) for m in refusal(in_folder(tmp_path, text + more))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("code_list: ward", "code_list: bronchitus", "cohorts.1.entry.any.0.code_list"),
+        (
+            "code_list: bleeding",
+            "code_list: bronchitus",
+            "cohorts.0.rules.1.exclude.events.code_list",
+        ),
+    ],
+    ids=["of_another_cohort", "of_the_same"],
+)
+def test_an_undefined_name_is_told_with_the_faults_of_other_entries(tmp_path, old, new, key):
+    told = told_of(tmp_path, *SOME_WRONG, (old, new))
+    assert [key for key, _ in told] == [
+        "cohorts.0.entry.washout_day",
+        "cohorts.0.rules.0.require.age.method",
+        key,
+    ]
+    assert told[2][1] == "code lists ['bronchitus'] are used but not defined"
+
+
+OTHERS = """
+covariates:
+  - {id: in_it, kind: cohort, cohorts: [users, nobody], min_share: 0.1, window_start_days: -9,
+     window_end_days: -1}
+  - {id: odd, kind: sex, color: red}
+  - {id: past, kind: named_conditions, code_lists: [bleeding, bronchitus], min_share: 0.1,
+     window_start_days: -9, window_end_days: -1}
+  - {id: past, kind: sex}
+"""
+
+
+def test_names_of_entries_that_are_not_valid_are_defined(tmp_path):
+    wrong_list = ("concepts: [192671]", "concepts: [1.5]")
+    told = told_of(tmp_path, *SOME_WRONG, wrong_list, more=OTHERS)
+    assert told == [
+        ["code_lists.1.concepts.0", told[0][1]],
+        ["cohorts.0.entry.washout_day", told[1][1]],
+        ["cohorts.0.rules.0.require.age.method", told[2][1]],
+        ["covariates.0.cohorts", "cohort nobody is used but not defined"],
+        ["covariates.1.color", told[4][1]],
+        ["covariates.2", "code lists ['bronchitus'] are used but not defined"],
+        ["covariates.3.id", "two entries of covariates have the same id"],
+    ]
+
+
+@pytest.mark.parametrize("name", ["id: users", "id: Users!", "name: {en: a, ko: b}"])
+def test_who_has_no_name_that_can_be_read_may_be_anybody(tmp_path, name):
+    told = told_of(tmp_path, ("id: users", name), SOME_WRONG[0], more=OTHERS)
+    undefined = [what for _, what in told if "used but not defined" in what]
+    assert ("cohort nobody is used but not defined" in undefined) == (name == "id: users")
+    assert not [what for what in undefined if "users" in what]
+
+
+@pytest.mark.parametrize("study", ["gibleed_celecoxib_diclofenac", "ai_cxr_triage",
+                                   "examples/gibleed_cohorts", "examples/registry_survival",
+                                   "broken_base"])  # fmt: skip
+def test_one_wrong_entry_is_one_fault(tmp_path, study):
+    """Whichever entry of a valid study is not valid, nothing else is said to be wrong."""
+    home = HERE if study == "broken_base" else STUDIES_DIR
+    whole = yaml.safe_load((home / f"{study}.yaml").read_text(encoding="utf-8"))
+    file = in_folder(tmp_path, BASE)
+    for block in BLOCKS_IN_PART:
+        for place, entry in enumerate(whole.get(block, ())):
+            entry["colour_of_it"] = 1
+            file.write_text(yaml.dump(whole, Dumper=Plain, allow_unicode=True), encoding="utf-8")
+            del entry["colour_of_it"]
+            [message] = refusal(file)
+            assert message.what.startswith(f"{block}.{place}.colour_of_it: ")
 
 
 def test_a_thousand_faults_are_not_all_listed(tmp_path):

@@ -1,6 +1,7 @@
 """Designs that mislead are refused or doubted by name, each with its key and a way out."""
 
 import copy
+from datetime import date
 
 import pytest
 import yaml
@@ -42,6 +43,17 @@ def test_what_a_study_must_decide_has_no_default(tmp_path, key):
         load_study(str(file))
 
 
+def counted(way, number, *windows):
+    condition = within(*windows)
+    del condition["at_least"]
+    return condition | {way: number}
+
+
+UNTIL = {
+    "domain": "observation_period",
+    "code_list": None,
+    "where": [{"column": "observation_period_end_date", "at_least": date(2020, 1, 1)}],
+}
 IMMORTAL, DESIGN, ESTIMAND = "E_SPEC_IMMORTAL_TIME", "E_SPEC_DESIGN", "E_SPEC_ESTIMAND"
 REFUSED = [
     ("drug", {"design.grace_period_days": 30}, DESIGN, "clone-censor-weight"),
@@ -52,6 +64,38 @@ REFUSED = [
      "design.eligibility.0.exclude.within"),
     ("drug", {"design.eligibility": rule(within({"to_days": -1, "index": "end"}))}, IMMORTAL,
      "no window"),
+    ("drug", {"design.eligibility": rule(within({"to_days": 0}, {"event": "end",
+                                                                 "from_days": 365}))}, IMMORTAL,
+     "require.within: asks for what happens from day 365 on"),
+    ("drug", {"design.eligibility": rule(within({"to_days": 0}, {"from_days": 1}))}, IMMORTAL,
+     "from day 1 on"),
+    ("drug", {"design.eligibility": rule(within({"to_days": 0}, {"event": "end", "to_days": 9}))},
+     IMMORTAL, "asks whether the event ends by day 9"),
+    ("drug", {"design.eligibility": rule(within({"to_days": 0}, {"index": "end",
+                                                                 "from_days": -9}))},
+     IMMORTAL, "counts from the end of the index"),
+    ("drug", {"design.eligibility": rule(counted("at_most", 0, {"from_days": -9, "to_days": 9}))},
+     IMMORTAL, "reaches to day 9"),
+    ("drug", {"design.eligibility": rule(counted("exactly", 1, {"from_days": -9}))}, IMMORTAL,
+     "no window that ends"),
+    ("drug", {"design.eligibility": rule(within(PAST, having=within(
+        {"to_days": 0}, {"event": "end", "from_days": 2})))}, IMMORTAL,
+     "require.events.having.within: asks for what happens from day 1 on"),
+    ("drug", {"design.eligibility": rule(within(PAST, having=within(
+        {"to_days": 0, "index": "end"})))}, IMMORTAL, "require.events.having.within: has no window"),
+    ("drug", {"design.eligibility": rule(within(PAST, **UNTIL))}, IMMORTAL,
+     "require.events.where.0.column: observation_period_end_date lies after time zero"),
+    ("drug", {"design.populations": population(within(PAST, **UNTIL))}, IMMORTAL,
+     "design.populations.0.require.events.where.0.column"),
+    ("cohort", {"cohorts.0.entry.any.0": UNTIL}, IMMORTAL,
+     "cohorts.0.entry.any.0.where.0.column: observation_period_end_date"),
+    ("cohort", {"cohorts.1.rules": rule(within({"to_days": 0}, {"event": "end",
+                                                                "from_days": 365}))}, IMMORTAL,
+     "rule a_rule asks for what happens from day 365 on; as comparator"),
+    ("cohort", {"cohorts.0.entry.any.0.having": within({"to_days": 0}, {"from_days": 1})}, IMMORTAL,
+     "entry asks for what happens from day 1 on"),
+    ("device", {"design.risk_end.offset_days": 20}, DESIGN,
+     "table_days: days [30, 90, 180, 365] lie beyond the 20 days of the risk window"),
     ("drug", {"design.eligibility": rule({"all": [within(PAST), {"any": [within()]}]})}, IMMORTAL,
      "require.all.1.any.0.within"),
     ("drug", {"design.eligibility": rule(within(PAST, having=within({"to_days": 365})))}, IMMORTAL,
@@ -124,15 +168,33 @@ def test_refused_by_name(tmp_path, kind, changes, code, told):
         ("drug", within({"from_days": -30, "to_days": 0})),
         ("drug", within({"from_days": -30}, {"to_days": -1})),
         ("drug", within({"to_days": -365}, having=within({"to_days": 365}))),
+        ("drug", within({"to_days": 0}, {"event": "end", "from_days": -3})),
+        ("drug", within({"event": "end", "to_days": 0})),
+        ("drug", within({"to_days": -365}, having=within({"to_days": 365}, {"from_days": 1}))),
+        ("drug", within({"event": "end", "to_days": -30},
+                        having=within({"index": "end", "from_days": 1, "to_days": 30}))),
+        ("drug", counted("at_most", 0, {"from_days": -365, "to_days": 0})),
         ("drug", {"observation": {"prior_days": 30, "post_days": 0}}),
         ("drug", {"age": {"method": "exact", "at_least": 18}}),
         ("device", {"events": {"domain": "device_inference"}, "at_most": 0, "within": [PAST]}),
     ],
-)
+)  # fmt: skip
 def test_what_is_known_at_time_zero_may_decide(tmp_path, kind, condition):
     assert load_study(write(tmp_path, kind, {"design.eligibility": rule(condition)}))
 
 
+ENDED = {"where": [{"column": "condition_end_date", "is_missing": False}]}
+ERA = {
+    "domain": "drug_era",
+    "code_list": "celecoxib",
+    "where": [{"column": "gap_days", "at_most": 3}],
+}
+STAY = {
+    "domain": "visit_occurrence",
+    "code_list": None,
+    "where": [{"column": "discharged_to_concept_id", "equals": 8536}],
+}
+KEPT = {"design.in_both_arms": "keep_first"}
 HOSPITAL = {"design.observability.outcome.source": "hospital"}
 LOYAL = population(within({"from_days": -365, "to_days": -1}))
 DOUBTED = [
@@ -145,6 +207,24 @@ DOUBTED = [
      "a hazard ratio alone"),
     ("device", {"device.approval_number": None}, "W_APPROVAL", "no approval number"),
     ("device", {"design.strategies.target": TEXT}, "W_APPROVAL", "at which threshold"),
+    ("drug", {}, "W_BOTH_ARMS", "goes over to the other arm later"),
+    ("drug", {"design.risk_start.offset_days": 2}, "W_LANDMARK", "risk starts at day 2"),
+    ("drug", {"design.risk_start": {"anchor": "era_end", "offset_days": 1}}, "W_LANDMARK",
+     "risk starts at the end of the entry"),
+    ("device", {"design.risk_end.offset_days": 180}, "W_BEYOND_WINDOW",
+     "days [365] lie beyond the 180 days"),
+    ("device", {"design.risk_end.offset_days": 364}, "W_BEYOND_WINDOW",
+     "horizon_days: day 365 lies beyond the 364 days"),
+    ("drug", {"design.eligibility": rule(within(PAST, **ENDED))}, "W_KNOWN_LATER",
+     "eligibility.0.require.events.where.0.column: condition_end_date is written"),
+    ("drug", {"design.eligibility": rule({"none": [within(PAST, having=within(
+        {"to_days": 0}, **STAY))]})}, "W_KNOWN_LATER",
+     "require.none.0.events.having.events.where.0.column: discharged_to_concept_id"),
+    ("drug", {"design.populations": population(within(PAST, **ENDED))}, "W_KNOWN_LATER",
+     "design.populations.0.require.events.where.0.column"),
+    ("cohort", {"cohorts.0.entry.any.0": ERA}, "W_KNOWN_LATER", "any.0.where.0.column: gap_days"),
+    ("cohort", {"cohorts.0.rules": rule(within(PAST, **STAY))}, "W_KNOWN_LATER",
+     "cohorts.0.rules.0.require.events.where.0.column"),
     ("cohort", {"cohorts.0.entry.washout_days": None}, "W_PREVALENT_USERS", "of the target before"),
 ]  # fmt: skip
 
@@ -156,23 +236,115 @@ def test_doubted_by_name(tmp_path, kind, changes, code, told):
 
 def test_nothing_is_doubted_without_reason(tmp_path):
     assert doubts(tmp_path, "device", {}) == []
-    assert doubts(tmp_path, "cohort", {}) == []
+    assert doubts(tmp_path, "cohort", KEPT) == []
     answered = HOSPITAL | {
         "design.populations": LOYAL,
         "analyses.2.population": "some",
         "design.risk_start.offset_days": 1,
+        "design.in_both_arms": "keep_first",
     }
     assert doubts(tmp_path, "drug", answered) == []
-    first = {
+    first = KEPT | {
         "cohorts.0.entry.washout_days": None,
         "cohorts.0.entry.any.0.first_ever": True,
     }
     assert doubts(tmp_path, "cohort", first) == []
 
 
+EVER, YEAR = {"to_days": -1}, {"from_days": -365, "to_days": -1}
+DRUGS = {"domain": "drug_exposure", "code_list": "celecoxib"}
+NEVER_BEFORE = [
+    rule(within(EVER, **DRUGS), "exclude"),
+    rule(within(YEAR, **DRUGS | {"domain": "drug_era"}), "exclude"),
+    rule({"any": [within(PAST), within(YEAR, **DRUGS)]}, "exclude"),
+    rule({"none": [within(YEAR, **DRUGS)]}),
+    rule({"all": [{"events": DRUGS, "exactly": 0, "within": [YEAR]}]}),
+    rule({"events": DRUGS, "at_most": 0, "within": [YEAR]}),
+]
+PERHAPS_BEFORE = [
+    rule(within(PAST, **DRUGS), "exclude"),
+    rule(within({"from_days": -365, "to_days": -30}, **DRUGS), "exclude"),
+    rule(within(YEAR), "exclude"),
+    rule(within(YEAR, **DRUGS)),
+    rule({"all": [within(PAST), within(YEAR, **DRUGS)]}, "exclude"),
+    rule(within(YEAR, **DRUGS, age={"method": "exact", "at_least": 65}), "exclude"),
+    rule({"events": DRUGS, "at_least": 2, "within": [YEAR]}, "exclude"),
+]
+
+
+@pytest.mark.parametrize("place", ["design.eligibility", "cohorts.0.rules"])
+@pytest.mark.parametrize("rules", NEVER_BEFORE)
+def test_a_rule_may_keep_earlier_users_out(tmp_path, place, rules):
+    assert (
+        doubts(tmp_path, "cohort", KEPT | {"cohorts.0.entry.washout_days": None, place: rules})
+        == []
+    )
+
+
+@pytest.mark.parametrize("rules", PERHAPS_BEFORE)
+def test_a_rule_that_lets_some_earlier_users_in_does_not(tmp_path, rules):
+    changes = KEPT | {"cohorts.0.entry.washout_days": None, "cohorts.0.rules": rules}
+    assert [code for code, _ in doubts(tmp_path, "cohort", changes)] == ["W_PREVALENT_USERS"]
+
+
+def test_observation_may_be_asked_for_by_a_rule(tmp_path):
+    asked = rule({"observation": {"prior_days": 365, "post_days": 0}})
+    changes = {"design.prior_observation_days": 0, "design.eligibility": asked}
+    assert "W_PREVALENT_USERS" not in dict(doubts(tmp_path, "drug", changes))
+
+
+def test_an_end_that_is_past_is_known(tmp_path):
+    over = within({"event": "end", "to_days": 0}, **ENDED)
+    found = doubts(tmp_path, "drug", {"design.eligibility": rule(over)})
+    assert "W_KNOWN_LATER" not in dict(found)
+
+
+def test_what_a_prescription_says_is_known(tmp_path):
+    supply = {"where": [{"column": "days_supply", "at_least": 7}]}
+    assert doubts(tmp_path, "cohort", KEPT | {"cohorts.0.entry.any.0": DRUGS | supply}) == []
+
+
+def of_a_covariate(cohort, window_end_days):
+    covariate = {
+        "id": "in_it", "kind": "cohort", "cohorts": ["seen"], "min_share": 0.01,
+        "window_start_days": -3650, "window_end_days": window_end_days,
+    }  # fmt: skip
+    count = len(STUDIES["cohort"]["covariates"])
+    return KEPT | {"cohorts.2": cohort, f"covariates.{count}": covariate}
+
+
+SEEN = native("seen", "diclofenac")
+LOOKS_AHEAD = [
+    native("seen", "diclofenac", observation={"prior_days": 0, "post_days": 30}),
+    SEEN | {"rules": rule(within({"from_days": 0, "to_days": 30}))},
+    SEEN | {"rules": rule(within({"from_days": 0}))},
+    SEEN | {"rules": rule({"observation": {"prior_days": 0, "post_days": 30}})},
+    SEEN | {"keep": "last"},
+]
+
+
+@pytest.mark.parametrize("cohort", LOOKS_AHEAD)
+def test_a_covariate_may_look_ahead_through_its_cohort(tmp_path, cohort):
+    [(code, what)] = doubts(tmp_path, "cohort", of_a_covariate(cohort, -1))
+    assert code == "W_COVARIATE_LOOKS_AHEAD"
+    assert "cohort seen: " in what
+
+
+def test_a_cohort_of_a_covariate_may_look_on_until_time_zero(tmp_path):
+    assert doubts(tmp_path, "cohort", of_a_covariate(SEEN, -1)) == []
+    for cohort in (LOOKS_AHEAD[0], LOOKS_AHEAD[1], LOOKS_AHEAD[3]):
+        assert doubts(tmp_path, "cohort", of_a_covariate(cohort, -30)) == []
+
+
+def test_a_cohort_of_a_covariate_may_ask_for_what_is_known_later(tmp_path):
+    cohort = SEEN | {"entry": SEEN["entry"] | {"any": [UNTIL, STAY]}}
+    found = doubts(tmp_path, "cohort", of_a_covariate(cohort, -1))
+    assert [code for code, _ in found] == ["W_KNOWN_LATER"] * 2
+
+
 def test_the_rules_of_a_foreign_cohort_were_read_by_nobody(tmp_path):
     (tmp_path / "new.sql").write_text("select 1", encoding="utf-8")
-    foreign = {"cohorts.0": {"id": "new", "sql": "new.sql"}}
+    foreign = KEPT | {"cohorts.0": {"id": "new", "sql": "new.sql"}}
     assert [code for code, _ in doubts(tmp_path, "cohort", foreign)] == ["W_UNREAD_RULES"]
 
 

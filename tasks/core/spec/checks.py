@@ -14,6 +14,7 @@ from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
+from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.checks_whole import WHOLE_CHECKS
 from tasks.core.spec.design import (
@@ -27,6 +28,7 @@ from tasks.core.spec.design import (
     DrugArm,
 )
 from tasks.core.spec.faults import Check, Fault, KeyPath
+from tasks.core.spec.unread import BLOCKS_IN_PART, KEYS_OF_LISTS, Unread, lists_in_raw
 from tasks.core.spec.whole import StudySpec
 
 __all__ = ["CHECKS", "Check", "Fault", "KeyPath", "faults_of"]
@@ -137,27 +139,31 @@ CHECKS: tuple[Check, ...] = (
     Check(("design", "target", "comparator"), _arms_differ),
     Check(("design", "target", "comparator", "outcome"), _roles_have_lists_of_their_own),
     *(
-        Check((block, "code_lists"), partial(_names_of_lists_agree, block))
+        Check((block, "code_lists"), partial(_names_of_lists_agree, block), BLOCKS_IN_PART)
         for block in ("design", "target", "comparator", "outcome", "covariates", "cohorts")
     ),
     *(
-        Check((block,), partial(_ids_are_unique, block))
+        Check((block,), partial(_ids_are_unique, block), BLOCKS_IN_PART)
         for block in ("sources", "code_lists", "cohorts", "covariates", "analyses")
     ),
-    Check(("analyses",), _analyses_are_named_freely),
+    Check(("analyses",), _analyses_are_named_freely, ("analyses",)),
     Check(("design", "analyses"), _one_primary),
     *DESCRIBE_CHECKS,
-    Check(("analyses", "covariates"), _adjusts_with_something),
+    Check(("analyses", "covariates"), _adjusts_with_something, ("covariates",)),
     *CODE_LIST_CHECKS,
     *DESIGN_CHECKS,
     *ESTIMAND_CHECKS,
+    *HINDSIGHT_CHECKS,
     *TABLE_CHECKS,
     *WHOLE_CHECKS,
 )
 
 
 def faults_of(
-    spec: StudySpec, checks: Iterable[Check] = CHECKS, invalid: Collection[str] = ()
+    spec: StudySpec,
+    checks: Iterable[Check] = CHECKS,
+    invalid: Collection[str] = (),
+    in_part: Collection[str] = (),
 ) -> list[Fault]:
     """Return every fault and warning of a study, in the order of checks.
 
@@ -165,8 +171,11 @@ def faults_of(
         spec: The study; blocks that are not valid are left out of it.
         checks: The checks to run.
         invalid: Names of blocks that are not valid; checks that read one of them do not run.
+        in_part: Names of blocks of which some entries are not valid; checks that read one of them
+            run if they can do with the others.
     """
-    able = [check for check in checks if not set(check.blocks) & set(invalid)]
+    lost, cut = set(invalid), set(in_part)
+    able = [c for c in checks if not set(c.blocks) & (lost | (cut - set(c.in_part)))]
     return [fault for check in able for fault in check.find(spec)]
 
 
@@ -192,12 +201,14 @@ def _lists_used(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
 
 def lists_named(block: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     """Yield every code list that a block names as `code_list` or `visit`, with its place."""
-    if isinstance(block, tuple):
+    if isinstance(block, Unread):
+        yield from lists_in_raw(block.raw, path)
+    elif isinstance(block, tuple):
         for place, part in enumerate(block):
             yield from lists_named(part, (*path, place))
     elif isinstance(block, BaseModel):
         for key, value in block:
-            if key in {"code_list", "visit"} and isinstance(value, str):
+            if key in KEYS_OF_LISTS and isinstance(value, str):
                 yield (*path, key), value
             else:
                 yield from lists_named(value, (*path, key))

@@ -6,6 +6,7 @@ from tasks.core.spec.characterisation import EVERYBODY
 from tasks.core.spec.covariates import CohortCovariate, DeviceImageCovariate
 from tasks.core.spec.design import DeviceShownDesign
 from tasks.core.spec.faults import Check, Fault, KeyPath
+from tasks.core.spec.unread import BLOCKS_IN_PART
 from tasks.core.spec.whole import StudySpec
 
 
@@ -74,11 +75,11 @@ _RESERVED = ("attrition", "balance", "cohorts", "follow_up", "propensity", "site
 _ALL = ("covariates", "cohorts", "characterisation")
 DESCRIBE_CHECKS: tuple[Check, ...] = (
     Check(("covariates",), _covariates_differ),
-    Check(("covariates", "design"), _images_belong_to_devices),
-    Check(_ALL, _cohorts_are_defined),
-    Check(("characterisation", "cohorts", "code_lists"), _outcomes_are_defined),
-    Check(("characterisation", "analyses"), _descriptions_are_named_once),
-    Check((*_ALL, "design"), _table_one_has_covariates),
+    Check(("covariates", "design"), _images_belong_to_devices, ("covariates",)),
+    Check(_ALL, _cohorts_are_defined, BLOCKS_IN_PART),
+    Check(("characterisation", "cohorts", "code_lists"), _outcomes_are_defined, BLOCKS_IN_PART),
+    Check(("characterisation", "analyses"), _descriptions_are_named_once, BLOCKS_IN_PART),
+    Check((*_ALL, "design"), _table_one_has_covariates, BLOCKS_IN_PART),
 )
 
 

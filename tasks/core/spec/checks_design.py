@@ -23,13 +23,13 @@ from tasks.core.spec.design import (
     CohortArm,
     CohortOutcome,
     ConditionOutcome,
-    Design,
     DeviceShownDesign,
     DrugArm,
     NewUserDesign,
 )
+from tasks.core.spec.earlier_use import asks_for_observation, is_new
 from tasks.core.spec.faults import Check, Fault, KeyPath
-from tasks.core.spec.looking_ahead import ahead, ahead_of_event, last_day
+from tasks.core.spec.looking_ahead import TIME_ZERO, Index, ahead, ahead_of_event, last_day
 from tasks.core.spec.whole import StudySpec
 
 CODE, IMMORTAL = "E_SPEC_DESIGN", "E_SPEC_IMMORTAL_TIME"
@@ -45,7 +45,7 @@ def lists_of_design(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
     """Yield the code lists that eligibility, populations and censoring name, with their places."""
     if spec.design is None:
         return
-    for place, condition in _conditions(spec.design):
+    for place, condition in conditions_at_time_zero(spec):
         yield from ((place, name) for events in events_of(condition) for name in _lists(events))
     for number, censoring in enumerate(spec.design.censor_events):
         for events in with_nested(censoring):
@@ -56,8 +56,11 @@ def _lists(events: Events) -> tuple[str, ...]:
     return tuple(name for name in (events.code_list, events.visit) if name)
 
 
-def _conditions(design: Design) -> Iterator[tuple[KeyPath, Condition]]:
-    """Yield every condition that is judged at time zero."""
+def conditions_at_time_zero(spec: StudySpec) -> Iterator[tuple[KeyPath, Condition]]:
+    """Yield every condition of the design that is judged at time zero, with its place."""
+    design = spec.design
+    if design is None:
+        return
     for number, rule in enumerate(design.eligibility):
         key = "require" if rule.require is not None else "exclude"
         yield ("design", "eligibility", number, key), rule.condition
@@ -76,9 +79,7 @@ def _grace_is_refused(spec: StudySpec) -> Iterator[Fault]:
 
 
 def _nothing_looks_after_time_zero(spec: StudySpec) -> Iterator[Fault]:
-    if spec.design is None:
-        return
-    for place, condition in _conditions(spec.design):
+    for place, condition in conditions_at_time_zero(spec):
         for item in ahead(condition):
             what = f"{item.what}, after time zero: who is let in would depend on the future"
             yield _immortal((*place, *item.place), what)
@@ -121,7 +122,7 @@ def _cohorts_are_no_arms(spec: StudySpec) -> Iterator[Fault]:
             yield Fault(("cohorts", number, "id"), what, "rename the cohort.", CODE)
 
 
-def _arms(spec: StudySpec) -> Iterator[tuple[str, int, Cohort]]:
+def arms_by_cohort(spec: StudySpec) -> Iterator[tuple[str, int, Cohort]]:
     """Yield the cohorts that are arms: role, place among the cohorts, cohort."""
     for role in ("target", "comparator"):
         arm = getattr(spec, role)
@@ -131,9 +132,9 @@ def _arms(spec: StudySpec) -> Iterator[tuple[str, int, Cohort]]:
 
 
 def _arms_demand_no_future(spec: StudySpec) -> Iterator[Fault]:
-    for role, number, cohort in _arms(spec):
+    for role, number, cohort in arms_by_cohort(spec):
         if isinstance(cohort, NativeCohort):
-            for place, what in _future_of(cohort):
+            for place, what in future_of(cohort):
                 said = f"{what}; as {role} it makes its persons immortal until then"
                 fix = (
                     "let nothing after the entry decide who enters; follow-up deals with the rest."
@@ -141,11 +142,16 @@ def _arms_demand_no_future(spec: StudySpec) -> Iterator[Fault]:
                 yield Fault(("cohorts", number, *place), said, fix, IMMORTAL)
 
 
-def _future_of(cohort: NativeCohort) -> Iterator[tuple[KeyPath, str]]:
-    """Yield what in a cohort is known only after its entry."""
+def future_of(cohort: NativeCohort, index: Index = TIME_ZERO) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what in a cohort is known only after time zero.
+
+    Args:
+        cohort: The cohort.
+        index: When, relative to time zero, its members enter at the latest.
+    """
     entry = cohort.entry
-    if entry.observation != "not_required" and entry.observation.post_days > 0:
-        days = entry.observation.post_days
+    days = 0 if entry.observation == "not_required" else entry.observation.post_days
+    if days > 0 and days + index.start > 0:
         yield (
             ("entry", "observation", "post_days"),
             f"entry demands {days} days of later observation",
@@ -155,11 +161,11 @@ def _future_of(cohort: NativeCohort) -> Iterator[tuple[KeyPath, str]]:
     if cohort.keep == "last":
         yield ("keep",), "the last span is known only when no other follows"
     for place, events in enumerate(entry.any):
-        for item in ahead_of_event(events, 0):
+        for item in ahead_of_event(events, index):
             yield ("entry", "any", place, *item.place), f"entry {item.what}"
     for place, rule in enumerate(cohort.rules):
         key = "require" if rule.require is not None else "exclude"
-        for item in ahead(rule.condition):
+        for item in ahead(rule.condition, index):
             yield ("rules", place, key, *item.place), f"rule {rule.id} {item.what}"
 
 
@@ -187,7 +193,7 @@ def _entry_lists(spec: StudySpec) -> Iterator[tuple[str, str]]:
     for role in ("target", "comparator"):
         if isinstance(arm := getattr(spec, role), DrugArm):
             yield role, arm.code_list
-    for role, _, cohort in _arms(spec):
+    for role, _, cohort in arms_by_cohort(spec):
         if isinstance(cohort, NativeCohort):
             yield from ((role, e.code_list) for e in cohort.entry.any if e.code_list)
 
@@ -213,7 +219,7 @@ def _nothing_of_the_device_selects(spec: StudySpec) -> Iterator[Fault]:
     """Whether the inference succeeded, and what it gave, is known only after assignment."""
     if not isinstance(spec.design, DeviceShownDesign):
         return
-    for place, condition in _conditions(spec.design):
+    for place, condition in conditions_at_time_zero(spec):
         for domain in sorted(set(_at_time_zero(condition))):
             what = f"selects by {domain} on the day of the image, which follows assignment"
             fix = "let in every eligible person, whether or not the inference succeeded."
@@ -253,24 +259,25 @@ def _outcome_is_observed(spec: StudySpec) -> Iterator[Fault]:
 
 
 def _new_users_are_new(spec: StudySpec) -> Iterator[Fault]:
-    if isinstance(spec.design, NewUserDesign) and spec.design.prior_observation_days == 0:
+    design = spec.design
+    eligibility = design.eligibility if design else ()
+    is_observed = asks_for_observation(eligibility)
+    if isinstance(design, NewUserDesign) and not (design.prior_observation_days or is_observed):
         what = "no observation before the first era: persons may have used the drug before"
         fix = "ask for as many days as a prescription may last, and more."
         yield _doubt(("design", "prior_observation_days"), what, fix, "W_PREVALENT_USERS")
-    for role, number, cohort in _arms(spec):
-        if isinstance(cohort, NativeCohort) and not _is_new(cohort):
+    for role, number, cohort in arms_by_cohort(spec):
+        if isinstance(cohort, NativeCohort) and not is_new(cohort, eligibility):
             what = f"nothing keeps those out who had the event of the {role} before"
-            fix = "add washout_days to its entry, or first_ever to its events."
+            fix = (
+                "add washout_days to its entry, first_ever to its events, or a rule that excludes "
+                "earlier use."
+            )
             yield _doubt(("cohorts", number, "entry"), what, fix, "W_PREVALENT_USERS")
 
 
-def _is_new(cohort: NativeCohort) -> bool:
-    entry = cohort.entry
-    return entry.washout_days is not None or all(events.first_ever for events in entry.any)
-
-
 def _rules_of_arms_can_be_read(spec: StudySpec) -> Iterator[Fault]:
-    for role, number, cohort in _arms(spec):
+    for role, number, cohort in arms_by_cohort(spec):
         if isinstance(cohort, CirceCohort | SqlCohort):
             what = f"the rules of the {role} are not ours to read: nobody checked for later events"
             fix = "make sure that nothing after the entry decides who enters."
@@ -314,12 +321,12 @@ def _doubt(place: KeyPath, what: str, fix: str, code: str) -> Fault:
 _ROLES = ("design", "target", "comparator", "outcome")
 DESIGN_CHECKS: tuple[Check, ...] = (
     Check(("design",), _grace_is_refused),
-    Check(("design", "covariates"), _nothing_looks_after_time_zero),
+    Check(("design", "covariates"), _nothing_looks_after_time_zero, ("covariates",)),
     Check(("design",), _rules_have_names_of_their_own),
-    Check((*_ROLES[1:], "cohorts"), _cohorts_are_known),
-    Check(("target", "comparator", "cohorts"), _cohorts_are_no_arms),
-    Check(("target", "comparator", "cohorts"), _arms_demand_no_future),
-    Check((*_ROLES, "cohorts", "code_lists"), _outcome_is_no_entry),
+    Check((*_ROLES[1:], "cohorts"), _cohorts_are_known, ("cohorts",)),
+    Check(("target", "comparator", "cohorts"), _cohorts_are_no_arms, ("cohorts",)),
+    Check(("target", "comparator", "cohorts"), _arms_demand_no_future, ("cohorts",)),
+    Check((*_ROLES, "cohorts", "code_lists"), _outcome_is_no_entry, ("cohorts",)),
     Check(("design",), _nothing_of_the_device_selects),
     Check(("design",), _outcome_is_observed),
     Check(("design",), _death_is_seen_where_it_competes),

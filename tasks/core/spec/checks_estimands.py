@@ -21,7 +21,7 @@ def _names_are_known(spec: StudySpec) -> Iterator[Fault]:
     }
     for place, analysis in enumerate(spec.analyses):
         for key, names in known.items():
-            name = getattr(analysis, key)
+            name = getattr(analysis, key, None)
             if name is not None and name not in names:
                 what = f"no {key} {name!r} stands in the design"
                 fix = f"name one of {names}, or leave it out." if names else "leave it out."
@@ -128,7 +128,7 @@ def _serving(spec: StudySpec, estimand: Estimand) -> list[Analysis]:
 
 
 ESTIMAND_CHECKS: tuple[Check, ...] = (
-    Check(_BLOCKS, _names_are_known),
+    Check(_BLOCKS, _names_are_known, ("analyses",)),
     Check(("design",), _ids_are_unique),
     Check(_BLOCKS, _each_estimand_has_one_primary),
     Check(_BLOCKS, _each_analysis_serves_one_estimand),

@@ -21,7 +21,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check and the blocks of the study that it reads."""
+    """A check and the blocks of the study that it reads.
+
+    `in_part`: those of them in which `Unread` entries may stand when it runs.
+    """
 
     blocks: tuple[str, ...]
     find: Callable[[StudySpec], Iterator[Fault]]
+    in_part: tuple[str, ...] = ()

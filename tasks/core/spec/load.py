@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tasks.core.spec.base import Frozen
 from tasks.core.spec.checks import Fault, faults_of
 from tasks.core.spec.code_list_files import faults_in_files
 from tasks.core.spec.cohorts import CirceCohort, SqlCohort
+from tasks.core.spec.unread import BLOCKS_IN_PART, unread
 from tasks.core.spec.whole import StudySpec
 from tasks.core.strict_yaml import Document, KeyPath, in_file_order, scan_file
 from tasks.core.validate import placed
@@ -65,8 +66,8 @@ def check_study(study: str) -> tuple[StudySpec, list[Message]]:
     """
     file = study_file(study)
     document = scan_file(file)
-    spec, invalid, faults = _valid_blocks(document)
-    found = faults_of(spec, invalid=invalid)
+    spec, invalid, in_part, faults = _valid_blocks(document)
+    found = faults_of(spec, invalid=invalid, in_part=in_part)
     named, lost = attached_files(spec, file, invalid)
     faults += [_said(fault) for fault in found if not fault.is_warning] + lost
     if "study" not in invalid:
@@ -80,10 +81,10 @@ def check_study(study: str) -> tuple[StudySpec, list[Message]]:
     return spec.with_files(named), doubts
 
 
-def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], list[Said]]:
-    """Return the blocks that are valid, the names of those that are not, and why."""
+def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], set[str], list[Said]]:
+    """Return what is valid, the names of blocks that are not, or only in part, and why."""
     try:
-        return StudySpec.model_validate(document.value), set(), []
+        return StudySpec.model_validate(document.value), set(), set(), []
     except ValidationError as exc:
         errors = exc.errors()
     faults = explained(StudySpec, document, errors)
@@ -96,9 +97,28 @@ def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], list[Said]]:
     invalid |= {str(nearest(name, BLOCKS)) for name in invalid - set(BLOCKS)}
     value = document.value if isinstance(document.value, dict) else {}
     valid = {name: value[name] for name in BLOCKS if name in value and name not in invalid}
-    made = {name: _block(name, block) for name, block in valid.items()}
+    made: dict[str, Any] = {name: _block(name, block) for name, block in valid.items()}
+    wrong = [*document.refused, *(error["loc"] for error in errors)]
+    cut = {name: block for name in invalid if (block := _in_part(document, name, wrong))}
     needed = {name for name, info in StudySpec.model_fields.items() if info.is_required()}
-    return StudySpec.model_construct(**made), invalid | (needed - made.keys()), faults
+    lost = (invalid | (needed - made.keys())) - cut.keys()
+    return StudySpec.model_construct(**(made | cut)), lost, set(cut), faults
+
+
+def _in_part(document: Document, name: str, wrong: Iterable[KeyPath]) -> tuple[Any, ...] | None:
+    """Return the entries of a block, with `Unread` for those that are not valid.
+
+    None when the block as a whole is at fault, or an entry has no name by which others know it.
+    """
+    block = document.value.get(name) if isinstance(document.value, dict) else None
+    places = [path[1:2] for path in wrong if path and nearest(path[0], BLOCKS) == name]
+    if name not in BLOCKS_IN_PART or not isinstance(block, list) or () in places:
+        return None
+    lost = {place[0] for place in places}
+    made = tuple(
+        unread(raw) if place in lost else _block(name, [raw])[0] for place, raw in enumerate(block)
+    )
+    return made if lost and None not in made else None
 
 
 def _foul_names(path: KeyPath, value: object) -> Iterator[Said]:
