@@ -2,30 +2,35 @@
 
 import duckdb
 
+from tasks.cohort.cohorts import ALWAYS_READ, tables_of_cohorts
 from tasks.core.lake import LEDGER, deliveries_in_force
 from tasks.core.spec import LakeSource, StudySpec
-from tasks.core.spec.cohorts import NativeCohort
+from tasks.core.spec.cohorts import Cohort, NativeCohort
 
 
 def count_delivered(con: duckdb.DuckDBPyConnection, spec: StudySpec, source: LakeSource) -> None:
-    """Add, as step 0 of each native cohort, the rows delivered for the tables of its entry.
+    """Add, as step 0 of each cohort, the rows delivered for the tables of its entry.
 
     Rows of the deliveries in force count, those that were quarantined or were duplicates too. A
     file of FHIR resources counts for every table that it fills.
     """
     rows = _rows_of_tables(con, source)
     for cohort in spec.cohorts:
-        if isinstance(cohort, NativeCohort):
-            delivered = sum(rows.get(table, 0) for table in _tables(cohort))
-            con.execute(
-                "insert into cohort.cohort_attrition "
-                "values ($cohort, 0, 'records_delivered', $records, null)",
-                {"cohort": cohort.id, "records": delivered},
-            )
+        delivered = sum(rows.get(table, 0) for table in _tables(spec, cohort))
+        con.execute(
+            "insert into cohort.cohort_attrition "
+            "values ($cohort, 0, 'records_delivered', $records, null)",
+            {"cohort": cohort.id, "records": delivered},
+        )
 
 
-def _tables(cohort: NativeCohort) -> set[str]:
-    return {events.domain for events in cohort.entry.any}
+def _tables(spec: StudySpec, cohort: Cohort) -> set[str]:
+    """Tables from which spans are opened; of a cohort that cannot be read so far, all it reads."""
+    if isinstance(cohort, NativeCohort):
+        return {events.domain for events in cohort.entry.any}
+    return tables_of_cohorts(
+        spec.model_copy(update={"cohorts": (cohort,)}).with_files(spec.files)
+    ) - {*ALWAYS_READ}
 
 
 def _rows_of_tables(con: duckdb.DuckDBPyConnection, source: LakeSource) -> dict[str, int]:

@@ -77,6 +77,11 @@ def build_select(con: duckdb.DuckDBPyConnection, cohort_id: str, name: str, text
         "insert into cohort.cohort select distinct $cohort, * from selected order by all",
         {"cohort": cohort_id},
     ).fetchone()
+    con.execute(
+        "insert into cohort.cohort_attrition select $cohort, 1, 'spans', count(*), "
+        "count(distinct person_id) from cohort.cohort where cohort_id = $cohort",
+        {"cohort": cohort_id},
+    )
     return int(found[0]) if found else 0
 
 
