@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
+from tasks.core.spec.code_list_files import members_of
 from tasks.core.spec.code_lists import CodeList
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.whole import StudySpec
@@ -56,6 +57,18 @@ def _visits(block: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
                 yield (*path, key), value
             else:
                 yield from _visits(value, (*path, key))
+
+
+def roles_without_concepts(spec: StudySpec) -> Iterator[Fault]:
+    """Yield the roles whose lists hold no concept, once the files of the lists are read."""
+    lists = {item.id: item for item in spec.code_lists}
+    for path, name in _lists_of_roles(spec):
+        item = lists.get(name)
+        if item is not None and item.file and not members_of(item, spec.files).concepts:
+            what = (
+                f"is found by concept, and code list {name} ({item.file}) holds source codes only"
+            )
+            yield Fault(path, what, "add concepts to the list.")
 
 
 def _has_concepts(item: CodeList) -> bool:

@@ -14,6 +14,7 @@ from tasks.core.explain import Said, cut, explained, nearest
 from tasks.core.paths import STUDIES_DIR
 from tasks.core.spec.base import Frozen
 from tasks.core.spec.checks import Fault, faults_of
+from tasks.core.spec.checks_code_lists import roles_without_concepts
 from tasks.core.spec.code_list_files import faults_in_files
 from tasks.core.spec.cohorts import CirceCohort, SqlCohort
 from tasks.core.spec.unread import BLOCKS_IN_PART, unread
@@ -77,8 +78,11 @@ def check_study(study: str) -> tuple[StudySpec, list[Message]]:
         messages += faults_in_files(spec.code_lists, named)
     if messages:
         raise SpecError(in_file_order(messages))
+    whole = spec.with_files(named)
+    if empty := [placed(document, _said(fault)) for fault in roles_without_concepts(whole)]:
+        raise SpecError(in_file_order(empty))
     doubts = in_file_order(placed(document, _said(fault)) for fault in found)
-    return spec.with_files(named), doubts
+    return whole, doubts
 
 
 def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], set[str], list[Said]]:
