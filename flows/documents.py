@@ -1,5 +1,9 @@
 """Documents that are made from the code, so that they cannot say anything else. `make docs`."""
 
+from pathlib import Path
+
+import yaml
+
 from flows.scenario_pages import scenario_page
 from tasks.core.paths import PROJECT_ROOT
 from tasks.core.spec import study_schema
@@ -7,19 +11,10 @@ from tasks.ingest.rules import RULES, Rule
 
 DOCS = PROJECT_ROOT / "docs"
 _HEADS = {"E": "error", "W": "accepted with a warning", "I": "information"}
-STUDY_CODES = {
-    "E_SPEC_PARSE": "a value, a key or the YAML itself is not what a study holds there",
-    "E_SPEC_IDENTIFIER": "a name, code or path holds characters that none may hold",
-    "E_SPEC_LIMIT": "the file, a text, a list or its depth is beyond every sensible size",
-    "E_SPEC_PATH": "a file that the study names is missing, too large, or leaves its folder",
-    "E_SPEC_TEST": "a drawn person is not where the study expects",
-    "W_CODES_ONE_SIDED": "a code list has codes of KCD-8 or of KCD-9, not of both",
-    "W_CODES_UNUSED": "source codes of a list do not count where it is used, concepts do",
-    "W_NO_VOCABULARY": "a list wants concepts below or mapped to its own; that table is not there",
-    "W_CONCEPT_UNKNOWN": "a list names concepts that the delivered vocabulary does not have",
-    "W_CONCEPT_NOT_STANDARD": "a list names concepts that records are not coded with",
-    "W_LIST_EMPTY": "all that a list names is excluded",
-}
+STUDY_CODES: dict[str, str] = yaml.safe_load(
+    Path(__file__).with_name("study_codes.yaml").read_text(encoding="utf-8")
+)
+"""What each code of a study says."""
 
 
 def documents() -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 import typer.main
 
 from flows.cli import app
-from flows.documents import DOCS, documents
+from flows.documents import DOCS, STUDY_CODES, documents
 from tasks.core.paths import PROJECT_ROOT
 
 PAGES = sorted([*PROJECT_ROOT.glob("*.md"), *DOCS.rglob("*.md")])
@@ -69,3 +69,11 @@ def test_the_lock_file_has_a_hash_for_every_package():
     for i in pinned:
         assert "==" in lines[i]
         assert lines[i + 1].strip().startswith("--hash=sha256:")
+
+
+def test_every_code_of_a_study_is_in_the_table():
+    rooms = ("tasks/core/spec", "tasks/cohort", "tasks/analysis")
+    files = [file for room in rooms for file in (PROJECT_ROOT / room).rglob("*.py")]
+    files += [PROJECT_ROOT / "flows" / "orders" / "check.py"]
+    said = {code for f in files for code in re.findall(r'"([EW]_[A-Z_]+)"', f.read_text("utf-8"))}
+    assert said - {"E_NOT_ESTIMABLE"} == set(STUDY_CODES) - {"E_SPEC_LIMIT"}
