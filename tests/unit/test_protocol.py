@@ -11,7 +11,7 @@ from tasks.core.spec.base import Frozen, Text
 from tasks.core.spec.cohorts import Age, AgeRule, Rule
 from tasks.report.blocks import Table, plain
 from tasks.report.phrases import PHRASES_FILE, phrases_of
-from tasks.report.protocol.document import build_protocol, open_places, write_protocol
+from tasks.report.protocol.document import build_protocol, lines_of, open_places, write_protocol
 from tasks.report.protocol.markdown import escaped, markdown
 from tasks.report.protocol.page import html_page
 from tasks.report.texts import texts_of
@@ -107,6 +107,85 @@ def test_what_the_study_says_stands_in_its_table():
         "diclofenac",
         "gi_bleed",
     }
+
+
+def rows_of(spec, language="en"):
+    """Every table of a protocol by its id, as rows of plain cells."""
+    blocks = [b for s in build_protocol(spec, language).sections for b in s.blocks]
+    found = [block for block in blocks if isinstance(block, Table)]
+    return {t.id: [[plain(cell) for cell in row] for row in t.rows] for t in found}
+
+
+def lines(spec, language="en"):
+    """Every line of a protocol, as it is written."""
+    sections = build_protocol(spec, language).sections
+    return [plain(line) for s in sections for block in s.blocks for line in lines_of(block)]
+
+
+def test_an_adjusted_model_of_a_table_says_what_it_adjusts_for():
+    spec = load_study(REGISTRY)
+    rows = rows_of(spec)
+    adjusted = {row[0]: row[3] for row in rows["analyses"]}
+    assert adjusted["adjusted"] == (
+        "covariates in the model: age, sex, stage; standard errors robust to clusters of center"
+    )
+    assert adjusted["within_centers"].split("; ")[1] == "stratified by center"
+    assert (adjusted["test"], adjusted["curves"]) == ("stratified by center", "no adjustment")
+    assert [row[0] for row in rows["registry_covariates"]] == ["age", "sex", "stage"]
+    said = lines(spec)
+    assert not any("No covariate" in line for line in said)
+    assert [line for line in said if line.startswith("Missing data")] == [
+        "Missing data. Source registry: rows that lack a value are left out; no value is imputed."
+    ]
+
+
+def test_the_roles_of_a_table_stand_in_their_places_of_the_protocol():
+    rows = rows_of(load_study(REGISTRY))
+    [exposure], [outcome] = rows["registry_exposure"], rows["registry_outcome"]
+    assert exposure == ["treatment", "registry", "category: standard (reference), new"]
+    assert outcome[2] == (
+        "alive = no event (censored); died of cancer = the event; died otherwise = competing event"
+    )
+    [[column, _, meaning]] = rows["registry_follow_up"]
+    assert (column, meaning.rpartition(", ")[2]) == ("follow_up_months", "in months")
+
+
+def test_weights_and_entry_of_a_table_are_told(tmp_path):
+    spec = changed_spec(
+        tmp_path, REGISTRY,
+        ("      cluster: center\n", "      cluster: center\n      weight: w\n"
+         "      entry: {column: seen_from, unit: years}\n"),
+    )  # fmt: skip
+    rows = rows_of(spec)
+    adjusted = {row[0]: row[3] for row in rows["analyses"]}
+    assert "rows weighted by w" in adjusted["adjusted"]
+    assert adjusted["curves"] == "rows weighted by w"
+    assert "weighted" not in adjusted["rate"]
+    assert ["seen_from", "registry"] == rows["registry_follow_up"][1][:2]
+
+
+@pytest.mark.parametrize(
+    ("study", "analysis", "otherwise"),
+    [
+        (REGISTRY, "within_centers", "terms: treatment + age + age^2 + sex + stage → "
+         "treatment + age + sex + stage; strata: none → center"),
+        (DEVICE, "cox_crude", "adjustment: overlap weights → no adjustment; "
+         "standard error: robust (sandwich) → from the model"),
+        (DEVICE, "cox_loyal", "population: everybody → loyal"),
+    ],
+)  # fmt: skip
+def test_a_sensitivity_analysis_says_all_that_differs_from_its_primary(study, analysis, otherwise):
+    [line] = [line for line in lines(load_study(study)) if line.startswith(f"{analysis} (against")]
+    assert line.endswith(f"): {otherwise}")
+
+
+def test_the_measure_of_effect_is_that_of_the_estimand_with_its_method_after_it():
+    measures = dict(rows_of(load_study(DEVICE))["pico"])["Main measure of effect"]
+    assert measures == "hazard ratio (primary: Cox model, overlap weights)"
+    [line] = [line for line in lines(load_study(DEVICE)) if line.startswith("Propensity score")]
+    assert "age, sex, site, quarter, history" in line
+    assert "Overlap weights are the probability of the other arm" in line
+    assert "Matching" not in line
 
 
 def test_two_writings_are_the_same_bytes(tmp_path):

@@ -13,9 +13,11 @@ from tasks.report.diagrams import Bar, days_of
 from tasks.report.framework import endings, window_of
 from tasks.report.generic import items_of, joined, said, spoken_text, told, value_text
 from tasks.report.pictures import pictures
+from tasks.report.protocol.adjusting import adjustment_text, propensity, sensitivity
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
 from tasks.report.protocol.opening import anchor_text, design_text
 from tasks.report.protocol.parts import Cell, or_said, paragraph, table, todo
+from tasks.report.protocol.registry import variables as table_variables
 from tasks.report.voice import Voice
 
 TOLD_ELSEWHERE = (
@@ -168,7 +170,15 @@ def _variables(voice: Voice) -> list[Block]:
         blocks += [_exposure(voice), _outcome(voice), *_observability(voice), _follow_up(voice)]
         if days := getattr(voice.spec.design, "grace_period_days", None):
             blocks.append(paragraph(voice("exposure.grace", days=voice.zero.days(days))))
-    return [*blocks, _covariates(voice)]
+    blocks += table_variables(voice)
+    return (
+        blocks
+        if voice.spec.tables and not voice.spec.covariates
+        else [
+            *blocks,
+            _covariates(voice),
+        ]
+    )
 
 
 def _exposure(voice: Voice) -> Block:
@@ -253,7 +263,7 @@ def _analysis(voice: Voice) -> list[Block]:
     if not voice.spec.analyses:
         blocks.append(paragraph(voice("analysis.none")))
     else:
-        blocks += [_plan(voice), paragraph(_sensitivity(voice))]
+        blocks += [_plan(voice), *propensity(voice), *sensitivity(voice)]
     return [
         *blocks,
         paragraph(Run(voice("analysis.missing") + ". ", tone="strong"), _missing(voice)),
@@ -277,36 +287,37 @@ def _plan(voice: Voice) -> Block:
 
 
 def _row_of(voice: Voice, analysis: Any, optional: list[str]) -> tuple[Cell, ...]:
-    skip = ("id", "role", "method", "adjustment", "estimand", "population")
+    skip = ("id", "role", "method", "adjustment", "estimand", "population", "strata", "cluster")
     details = "; ".join(f"{name}: {text}" for name, text in told(voice, analysis, skip=skip))
-    adjustment = getattr(analysis, "adjustment", None)
     return (
         Run(str(analysis.id), tone="code"),
         voice.term("role", analysis.role),
         *(value_text(voice, getattr(analysis, name, None)) for name in optional),
         voice.term("method", analysis.method),
-        voice.term("adjustment", adjustment) if adjustment else "",
+        adjustment_text(voice, analysis),
         details,
     )
 
 
-def _sensitivity(voice: Voice) -> str:
-    ids = [analysis.id for analysis in voice.spec.analyses if analysis.role == "sensitivity"]
-    if not ids:
-        return voice("analysis.no_sensitivity")
-    return voice("analysis.sensitivity_text", ids=", ".join(ids))
-
-
 def _missing(voice: Voice) -> str:
-    blocks: list[Any] = [*voice.spec.covariates, *voice.spec.sources]
-    rules = [
-        f"{block.id}: {said(voice, 'missing', rule)}"
-        for block in blocks
-        if (rule := getattr(block, "missing", None)) is not None
+    tables = [
+        voice("analysis.missing_table", source=source.id, rule=said(voice, "missing", rule))
+        for source in voice.spec.sources
+        if (rule := getattr(source, "missing", None)) is not None
     ]
-    if not rules and not voice.spec.covariates:
-        return voice("none_said")
-    return voice("analysis.missing_text", rules="; ".join(rules) or voice("analysis.no_rule"))
+    return " ".join([*tables, *_missing_in_records(voice)]) or voice("none_said")
+
+
+def _missing_in_records(voice: Voice) -> Iterator[str]:
+    """Yield what holds of covariates from records; nothing in a study without any."""
+    if not voice.spec.covariates:
+        return
+    rules = [
+        f"{covariate.id}: {said(voice, 'missing', rule)}"
+        for covariate in voice.spec.covariates
+        if (rule := getattr(covariate, "missing", None)) is not None
+    ]
+    yield voice("analysis.missing_text", rules="; ".join(rules) or voice("analysis.no_rule"))
 
 
 def _sources(voice: Voice) -> list[Block]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.report.blocks import Block, Facts, Heading, Run, Runs, Section, runs
 from tasks.report.generic import joined, told, value_text
+from tasks.report.protocol.adjusting import measures_text, method_text
 from tasks.report.protocol.criteria import inclusion
 from tasks.report.protocol.parts import Cell, paragraph, table, todo
 from tasks.report.voice import Voice
@@ -76,13 +77,6 @@ def primary_text(voice: Voice) -> str:
     return "; ".join(named) or voice("abstract.no_primary")
 
 
-def method_text(voice: Voice, analysis: Any) -> str:
-    """Name method and adjustment of an analysis."""
-    said = voice.term("method", analysis.method)
-    adjustment = getattr(analysis, "adjustment", None)
-    return f"{said}, {voice.term('adjustment', adjustment)}" if adjustment else said
-
-
 def sources_text(voice: Voice) -> str:
     """Name the sources and their kinds."""
     return "; ".join(
@@ -128,7 +122,7 @@ def question(voice: Voice) -> Section:
     rows = [
         *_pico(voice),
         (voice("pico.hypothesis"), todo(voice, "pico.hypothesis_todo")),
-        (voice("pico.effect"), primary_text(voice)),
+        (voice("pico.effect"), measures_text(voice)),
     ]
     blocks: list[Block] = [
         paragraph(voice.text(voice.spec.study.question)),
