@@ -75,12 +75,14 @@ def study_protocol(
     ] = None,
 ) -> None:
     """Write the protocol of a study, in the structure of HARPER, as HTML and Markdown."""
+    from flows.orders.translate import translations
     from tasks.core.spec import load_study
     from tasks.report.protocol.document import LANGUAGES, write_protocol
 
     spec = load_study(study)
     languages = LANGUAGES if language == "both" else (language,)
-    for file in write_protocol(spec, languages, target or Path(f"{spec.study.id}-protocol")):
+    folder = target or Path(f"{spec.study.id}-protocol")
+    for file in write_protocol(spec, languages, folder, translations(spec)):
         out.print(str(file), markup=False)
 
 

@@ -8,7 +8,8 @@ from pydantic import create_model
 
 from tasks.core.spec import StudySpec, load_study
 from tasks.core.spec.base import Frozen, Text
-from tasks.core.spec.cohorts import Age, AgeRule, Rule
+from tasks.core.spec.cohorts import Age, AgeRule, Rule, SqlCohort
+from tasks.core.spec.columns import TimeColumn
 from tasks.report.blocks import Table, plain
 from tasks.report.phrases import PHRASES_FILE, phrases_of
 from tasks.report.protocol.document import build_protocol, lines_of, open_places, write_protocol
@@ -150,27 +151,34 @@ def test_the_roles_of_a_table_stand_in_their_places_of_the_protocol():
     assert (column, meaning.rpartition(", ")[2]) == ("follow_up_months", "in months")
 
 
-def test_weights_and_entry_of_a_table_are_told(tmp_path):
-    spec = changed_spec(
-        tmp_path, REGISTRY,
-        ("      cluster: center\n", "      cluster: center\n      weight: w\n"
-         "      entry: {column: seen_from, unit: years}\n"),
-    )  # fmt: skip
-    rows = rows_of(spec)
+def test_weights_and_entry_of_a_table_are_told():
+    spec = load_study(REGISTRY)
+    [table] = spec.sources
+    more = {"weight": "w", "entry": TimeColumn(column="seen_from", unit="years")}
+    wider = table.model_copy(update={"roles": table.roles.model_copy(update=more)})
+    rows = rows_of(spec.model_copy(update={"sources": (wider,)}))
     adjusted = {row[0]: row[3] for row in rows["analyses"]}
     assert "rows weighted by w" in adjusted["adjusted"]
     assert adjusted["curves"] == "rows weighted by w"
     assert "weighted" not in adjusted["rate"]
-    assert ["seen_from", "registry"] == rows["registry_follow_up"][1][:2]
+    assert rows["registry_follow_up"][1][:2] == ["seen_from", "registry"]
+
+
+TERMS = (
+    "terms: treatment + age + age^2 + sex + stage → treatment + age + sex + stage; "
+    "strata: none → center"
+)
+CRUDE = (
+    "adjustment: overlap weights → no adjustment; "
+    "standard error: robust (sandwich) → from the model"
+)
 
 
 @pytest.mark.parametrize(
     ("study", "analysis", "otherwise"),
     [
-        (REGISTRY, "within_centers", "terms: treatment + age + age^2 + sex + stage → "
-         "treatment + age + sex + stage; strata: none → center"),
-        (DEVICE, "cox_crude", "adjustment: overlap weights → no adjustment; "
-         "standard error: robust (sandwich) → from the model"),
+        (REGISTRY, "within_centers", TERMS),
+        (DEVICE, "cox_crude", CRUDE),
         (DEVICE, "cox_loyal", "population: everybody → loyal"),
     ],
 )  # fmt: skip
@@ -210,6 +218,18 @@ def test_a_text_of_the_study_never_becomes_markup(tmp_path):
     assert "b" not in {tag for tag, _ in page.tags}
     head = markdown(protocol).splitlines()[0]
     assert head == (r"# \<b\>x\</b\> \| \`y\` \!\[z\](https://x.y) \{\{ 7 \* 7 \}\} \# \*t\*")
+
+
+def test_the_text_of_a_file_is_embedded_and_never_becomes_markup():
+    text = "select 1 -- </pre><script>alert(1)</script> {{ 7 * 7 }}\n-- ```` `x`\n"
+    spec = load_study(COHORTS)
+    mine = SqlCohort(id="mine", sql="mine.sql")
+    spec = spec.model_copy(update={"cohorts": (mine,)}).with_files({"mine.sql": text})
+    protocol = build_protocol(spec, "en")
+    page = Page(html_page(protocol))
+    assert text in page.text
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert f"`````\n{text}`````\n" in markdown(protocol)
 
 
 class Block(Frozen):

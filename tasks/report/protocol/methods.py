@@ -6,12 +6,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.core.spec.base import Text
-from tasks.core.spec.cohorts import NativeCohort
+from tasks.core.spec.cohorts import Cohort, NativeCohort
 from tasks.core.spec.design import DeviceArm, DrugArm
-from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, runs
+from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, Table, runs
 from tasks.report.diagrams import Bar, days_of
 from tasks.report.framework import endings, window_of
 from tasks.report.generic import items_of, joined, said, spoken_text, told, value_text
+from tasks.report.phrases import Phrases
 from tasks.report.pictures import pictures
 from tasks.report.protocol.adjusting import adjustment_text, propensity, sensitivity
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
@@ -142,18 +143,44 @@ def _populations(voice: Voice) -> list[Block]:
 
 def cohort_tables(voice: Voice) -> list[Block]:
     """Return a table of each cohort, part by part."""
-    phrases, blocks = voice.cohort, list[Block]()
-    heads = [(voice("cohort.part"), 1.2), (voice("cohort.detail"), 4.0)]
-    for cohort in voice.spec.cohorts:
-        name = voice.text(cohort.name) or cohort.id
-        rows = phrases.cohort(cohort)
-        if isinstance(cohort, NativeCohort):
-            rows = [_named(voice, cohort, place, row) for place, row in enumerate(rows)]
-        caption = voice("cohort.caption", cohort=name)
-        blocks.append(table(f"cohort_{cohort.id}", caption, heads, rows))
-    if any(isinstance(cohort, NativeCohort) for cohort in voice.spec.cohorts):
+    blocks: list[Block] = [_cohort_table(voice, cohort) for cohort in voice.spec.cohorts]
+    told_whole = (cohort for cohort in voice.spec.cohorts if _is_told(voice, cohort))
+    if any(told_whole):
         blocks.append(paragraph(voice("cohort.observed")))
     return blocks
+
+
+def _is_told(voice: Voice, cohort: Cohort) -> bool:
+    return isinstance(cohort, NativeCohort) or cohort.id in voice.translations
+
+
+def _cohort_table(voice: Voice, cohort: Cohort) -> Table:
+    """Return one cohort; that of a file by its file, and by its criteria where they are known."""
+    heads = [(voice("cohort.part"), 1.2), (voice("cohort.detail"), 4.0)]
+    rows = voice.cohort.cohort(cohort)
+    if isinstance(cohort, NativeCohort):
+        rows = _with_names(voice, cohort, rows)
+    else:
+        in_file = f"{rows[0][1]} {voice('cohort.in_appendix')}"
+        rows = [(voice("cohort.file"), in_file), *_translated(voice, cohort)]
+    caption = voice("cohort.caption", cohort=voice.text(cohort.name) or cohort.id)
+    return table(f"cohort_{cohort.id}", caption, heads, rows)
+
+
+def _translated(voice: Voice, cohort: Cohort) -> list[tuple[str, str]]:
+    """Return the criteria of a file in our own language, where there is an equal."""
+    found = voice.translations.get(cohort.id)
+    if found is None:
+        return []
+    names = {name: Text(en=text, ko=text) for name, text in found.names.items()}
+    rows = Phrases(voice.language, names).cohort(found.cohort)
+    return _with_names(voice, found.cohort, rows)
+
+
+def _with_names(
+    voice: Voice, cohort: NativeCohort, rows: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    return [_named(voice, cohort, place, row) for place, row in enumerate(rows)]
 
 
 def _named(voice: Voice, cohort: NativeCohort, place: int, row: tuple[str, str]) -> tuple[str, str]:
