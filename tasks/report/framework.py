@@ -6,6 +6,9 @@ from typing import Any
 from tasks.core.spec.cohorts import (
     AgeRule,
     Counted,
+    End,
+    EraEnd,
+    EventEnd,
     FixedEnd,
     Group,
     NativeCohort,
@@ -152,8 +155,18 @@ def follow_up(voice: Voice) -> Iterator[Lane]:
     """Yield when outcomes count, and what ends follow-up before that."""
     group, design = voice("group.follow_up"), voice.spec.trial.design
     yield Lane(group, voice("lane.risk"), voice.outcome, (_risk(voice, design),), "risk")
-    detail = " · ".join(endings(voice))
-    yield Lane(group, voice("lane.ends"), detail, (Bar(0, None),), "censor")
+    detail, last = " · ".join(endings(voice)), _last_day(design.risk_end)
+    yield Lane(group, voice("lane.ends"), detail, (_until(last),), "censor")
+
+
+def _last_day(anchor: Any) -> int | None:
+    """Return the last day of a window; None where it hangs on the exposure."""
+    return None if anchor.anchor in ENDS else int(anchor.offset_days)
+
+
+def _until(last: int | None) -> Bar:
+    """Return the days from time zero on which something may end, at the latest on `last`."""
+    return Bar(0, last, "" if last is None else f"[0,\N{NO-BREAK SPACE}≤ {last}]")
 
 
 def _risk(voice: Voice, design: Any) -> Bar:
@@ -162,8 +175,7 @@ def _risk(voice: Voice, design: Any) -> Bar:
     low = anchor_day(voice, start) if start.anchor in ENDS else str(start.offset_days)
     high = anchor_day(voice, end) if end.anchor in ENDS else str(end.offset_days)
     first = max(start.offset_days, 0)
-    last = None if end.anchor in ENDS else end.offset_days
-    return Bar(first, last, f"[{low},\N{NO-BREAK SPACE}{high}]")
+    return Bar(first, _last_day(end), f"[{low},\N{NO-BREAK SPACE}{high}]")
 
 
 def anchor_day(voice: Voice, anchor: Any) -> str:
@@ -261,13 +273,28 @@ def _bar_of(windows: tuple[Window, ...]) -> Bar:
 
 
 def _end_lanes(voice: Voice, cohort: NativeCohort) -> Iterator[Lane]:
-    group, phrases, end = voice("group.end"), voice.cohort, cohort.end
-    is_fixed = isinstance(end, FixedEnd) and end.anchor == "start"
-    bar = Bar(0, end.offset_days) if is_fixed and isinstance(end, FixedEnd) else Bar(0, None)
-    yield Lane(group, voice("lane.span"), phrases.end(end), (bar,), "risk")
+    group, phrases = voice("group.end"), voice.cohort
+    bar = span_bar(voice, cohort.end)
+    yield Lane(group, voice("lane.span"), phrases.end(cohort.end), (bar,), "risk")
     further = " ".join(phrases.ends(cohort)[1:])
     if cohort.censor_at or cohort.collapse_gap_days or cohort.clip:
-        yield Lane(group, voice("lane.censoring"), further, (Bar(0, None),), "censor")
+        bar = _until(bar.end) if bar.end is not None else bar
+        yield Lane(group, voice("lane.censoring"), further, (bar,), "censor")
+
+
+def span_bar(voice: Voice, end: End) -> Bar:
+    """Return the days of a span: to a fixed day, to the end of a record, or open."""
+    match end:
+        case FixedEnd(anchor="start"):
+            return Bar(0, end.offset_days)
+        case FixedEnd() | EventEnd():
+            days = getattr(end, "offset_days", 0)
+            last = voice("lane.record_end") + (f" + {days}" if days else "")
+            return Bar(0, None, f"[0,\N{NO-BREAK SPACE}{last}]", brief=True)
+        case EraEnd():
+            return Bar(0, None, f"[0,\N{NO-BREAK SPACE}{voice('lane.era_end')}]")
+        case _:
+            return Bar(0, None)
 
 
 def _described(lanes: tuple[Lane, ...]) -> str:

@@ -15,6 +15,13 @@ from tests.unit.test_report_world import world as drug_world
 PAST = {"from_days": -365, "to_days": -1}
 NO_BLEED = {"id": "no_bleed", "name": {"en": "an old bleed", "ko": "이전 출혈"},
             "exclude": within(PAST)}  # fmt: skip
+SENTENCE = "at least 1 record of gi_bleed (condition) from 365 days to 1 day before time zero"
+RULES = (
+    f"Excluded — an old bleed: {SENTENCE}", f"unnamed_rule: {SENTENCE}",
+    f"Left out: {SENTENCE}. Required: {SENTENCE}.",
+    "The first of these ends follow-up earlier: end of observation; ",
+    "record of diclofenac (drug exposure).",
+)  # fmt: skip
 CHANGES = {
     "design.eligibility": [NO_BLEED, *rule(within(PAST), rule_id="unnamed_rule")],
     "design.censor_events": [{"domain": "drug_exposure", "code_list": "diclofenac"}],
@@ -48,7 +55,7 @@ def page(tmp_path):
     ("language", "said"),
     [
         ("en", ("enter the cohort of newly treated or of otherwise treated", "cohort new of the study",
-                "Time zero (day 0): eligibility, assignment and start of follow-up", "Not: an old bleed", "unnamed_rule",
+                "Time zero (day 0): eligibility, assignment and start of follow-up", *RULES,
                 "record of diclofenac (drug exposure)", "end of the cohort span + 30 days", "not observed",
                 "bleeding_while_exposed", "while on treatment", "words (analyses: none)",
                 "cohort bleed of the study")),
