@@ -22,7 +22,7 @@ from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
 from tasks.report.diagrams import Bar, Lane, Timeline, days_of
 from tasks.report.voice import Voice
 
-LONG_AGO = -3650
+LONG_AGO = -36_500
 ENDS = ("era_end", "cohort_end")
 _AT_ZERO = (Bar(0, 0),)
 
@@ -116,14 +116,27 @@ def covariates(voice: Voice) -> Iterator[Lane]:
     group, fixed = voice("group.covariates"), []
     for covariate in voice.spec.covariates:
         window = window_of(covariate)
-        name = voice.term("covariate", getattr(covariate, "kind", covariate.id))
         if window is None:
-            fixed.append(name)
+            fixed.append(covariate)
             continue
-        bars = (Bar(_or_open(window[0]), window[1], days_of(Bar(*window))),)
+        name = voice.term("covariate", getattr(covariate, "kind", covariate.id))
+        bars = (bar_of_window(window),)
         yield Lane(group, name, _names_in(voice, covariate), bars, "covariate")
     if fixed:
-        yield Lane(group, voice("lane.at_zero"), ", ".join(fixed), _AT_ZERO, "covariate")
+        names = ", ".join(_told_apart(voice, fixed))
+        yield Lane(group, voice("lane.at_zero"), names, _AT_ZERO, "covariate")
+
+
+def _told_apart(voice: Voice, covariates: list[Any]) -> Iterator[str]:
+    """Yield what covariates are called; those of the same kind with their ids."""
+    names = [voice.term("covariate", getattr(item, "kind", item.id)) for item in covariates]
+    for name, item in zip(names, covariates, strict=True):
+        yield f"{name} ({item.id})" if names.count(name) > 1 else name
+
+
+def bar_of_window(window: tuple[int | None, int | None]) -> Bar:
+    """Return the days of a window; one that begins in all eternity is open."""
+    return Bar(_or_open(window[0]), window[1])
 
 
 def window_of(covariate: Any) -> tuple[int | None, int | None] | None:
@@ -137,7 +150,7 @@ def window_of(covariate: Any) -> tuple[int | None, int | None] | None:
 
 
 def _or_open(day: int | None) -> int | None:
-    """A window of ten years or more is drawn as all that is recorded."""
+    """A window of a hundred years is all that is recorded."""
     return None if day is not None and day <= LONG_AGO else day
 
 
@@ -242,10 +255,12 @@ def _rule_lane(voice: Voice, rule: Rule, group: str, index: str) -> Lane:
     phrases = voice.zero if index == "zero" else voice.cohort
     name = f"{phrases.part_of(rule)}: {voice.text(rule.name) or rule.id}"
     look = "covariate" if rule.require is not None else "washout"
-    return Lane(group, name, phrases.condition(rule.condition), tuple(_bars(rule.condition)), look)
+    return Lane(
+        group, name, phrases.condition(rule.condition), tuple(bars_of(rule.condition)), look
+    )
 
 
-def _bars(condition: Any) -> Iterator[Bar]:
+def bars_of(condition: Any) -> Iterator[Bar]:
     """Yield where around the index a condition looks, each place once and in its order."""
     yield from dict.fromkeys(_bars_of(condition))
 
@@ -266,7 +281,7 @@ def _bars_of(condition: Any) -> Iterator[Bar]:
 def _bar_of(windows: tuple[Window, ...]) -> Bar:
     """Return the days of a count: where all of its windows from the start of the index meet."""
     near = [window for window in windows if window.index == "start"]
-    lows = [w.from_days for w in near if w.from_days is not None]
+    lows = [day for w in near if (day := _or_open(w.from_days)) is not None]
     highs = [w.to_days for w in near if w.to_days is not None]
     low, high = max(lows, default=None), min(highs, default=None)
     return Bar(low, high) if low is None or high is None or low <= high else Bar(None, None)

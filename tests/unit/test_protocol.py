@@ -17,9 +17,9 @@ from tasks.report.protocol.markdown import escaped, markdown
 from tasks.report.protocol.page import html_page
 from tasks.report.texts import texts_of
 from tasks.report.voice import PROTOCOL_FILE
-from tests.study_files import COHORTS, DEVICE, NEW_USER, REGISTRY, changed_spec
+from tests.study_files import COHORTS, DESCRIPTION, DEVICE, NEW_USER, REGISTRY, changed_spec
 
-STUDIES = (NEW_USER, DEVICE, COHORTS, REGISTRY)
+STUDIES = (DESCRIPTION, NEW_USER, DEVICE, COHORTS, REGISTRY)
 ANNEXES = ["references", "appendix"]
 NINE = "title_page abstract amendments milestones rationale question methods limitations protection"
 
@@ -230,6 +230,54 @@ def test_the_text_of_a_file_is_embedded_and_never_becomes_markup():
     assert text in page.text
     assert "script" not in {tag for tag, _ in page.tags}
     assert f"`````\n{text}`````\n" in markdown(protocol)
+
+
+def test_a_description_is_told_in_sentences():
+    said = lines(load_study(DESCRIPTION))
+    for line in (
+        "users: Of the members of “celecoxib”, “diclofenac”, on the first day of each: "
+        "age, age_band, sex, visits, prior_condition.",
+        "bleeding_on_celecoxib: New events of “gi_bleed” by person-time at risk of “celecoxib”. "
+        "After the end of an event, 365 days are not at risk. Later events of a person count too. "
+        "Given over the whole time.",
+        "use_of_celecoxib: Share of “everybody observed” that is in “celecoxib” on the first day "
+        "of each year. Only the days 1980-01-01 to 2018-12-31 count.",
+        "after_celecoxib: The order in which “aspirin”, “paracetamol”, “gastrointestinal "
+        "bleeding” first begin in the 3,650 days from the first start of “celecoxib” on, up to 3 "
+        "steps. A treatment begun at most 7 days after the one before is of the same step.",
+    ):
+        assert line in said, line
+    [around] = [line for line in said if line.startswith("bleeding_around_start")]
+    assert around.endswith(
+        "[−30,\u00a0−1], [0,\u00a029], [30,\u00a089], [90,\u00a0364]; of those observed in them."
+    )
+    assert "The study has no analysis beyond counts and attrition." not in said
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_no_key_of_a_description_is_shown_as_it_stands_in_the_file(language):
+    said = " ".join(lines(load_study(DESCRIPTION), language))
+    for key in ("at risk:", "clean window", "bins days", "max steps", "combine days", "repeated:"):
+        assert key not in said, key
+
+
+def test_rules_have_their_days_and_windows_without_begin_are_open(tmp_path):
+    rule = (
+        "eligibility:\n    - id: loyal\n      require: {events: {domain: visit_occurrence}, "
+        "at_least: 2, within: {from_days: -365, to_days: -1}}"
+    )
+    rows = rows_of(changed_spec(tmp_path, DEVICE, ("eligibility: []", rule)))
+    assert [row[2] for row in rows["inclusion"] if row[0] == "loyal"] == ["[−365,\u00a0−1]"]
+    assert [row[2] for row in rows["covariates"] if row[0] == "history"] == ["[…,\u00a0−1]"]
+
+
+def test_all_sites_are_named_and_unseen_deaths_neither_compete_nor_end(tmp_path):
+    rows = rows_of(changed_spec(tmp_path, NEW_USER, (", sites: [eunomia]", "")))
+    assert rows["sources"][0][2] == "all sites of the lake"
+    competing = dict(rows["follow_up"])["Competing event"]
+    assert competing.startswith("none; deaths are not observed")
+    estimand = [row[0] for row in rows["estimand_1"]]
+    assert all(name[0].isupper() for name in estimand)
 
 
 class Block(Frozen):

@@ -129,6 +129,16 @@ def test_a_brief_bar_does_not_reach_the_edge():
     assert max(float(corner.split(",")[0]) for corner in points.split()) == pytest.approx(zero + 30)
 
 
+def test_covariates_of_a_kind_are_told_apart():
+    spec = load_study(NEW_USER)
+    age = next(c for c in spec.covariates if c.kind == "age")
+    bands = age.model_copy(update={"id": "age_band", "bands": (40, 60)})
+    spec = spec.model_copy(update={"covariates": (*spec.covariates, bands)})
+    lanes = {lane.name: lane for lane in dict(timelines(Voice(spec, "en")))["design"].lanes}
+    assert lanes["At day 0"].detail == "age (age), sex, age (age_band)"
+    assert lanes["Every condition"].bars == (Bar(None, -1),)
+
+
 def test_each_cohort_of_the_language_has_a_picture_with_its_rules():
     spec = load_study(COHORTS)
     drawn = dict(timelines(Voice(spec, "ko")))

@@ -8,16 +8,18 @@ from pydantic import BaseModel
 from tasks.core.spec.base import Text
 from tasks.core.spec.cohorts import Cohort, NativeCohort
 from tasks.core.spec.design import DeviceArm, DrugArm
+from tasks.core.spec.sources import LakeSource
 from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, Table, runs
 from tasks.report.diagrams import Bar, days_of
-from tasks.report.framework import endings, window_of
+from tasks.report.framework import bar_of_window, endings, window_of
 from tasks.report.generic import items_of, joined, said, spoken_text, told, value_text
 from tasks.report.phrases import Phrases
 from tasks.report.pictures import pictures
 from tasks.report.protocol.adjusting import adjustment_text, propensity, sensitivity
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
-from tasks.report.protocol.opening import anchor_text, design_text
-from tasks.report.protocol.parts import Cell, or_said, paragraph, table, todo
+from tasks.report.protocol.descriptions import descriptions
+from tasks.report.protocol.opening import anchor_text, competing_text, design_text
+from tasks.report.protocol.parts import Cell, capital, or_said, paragraph, table, todo
 from tasks.report.protocol.registry import variables as table_variables
 from tasks.report.voice import Voice
 
@@ -33,6 +35,7 @@ TOLD_ELSEWHERE = (
     "comparator",
     "outcome",
     "covariates",
+    "characterisation",
     "analyses",
     "gates",
     "privacy",
@@ -91,7 +94,7 @@ def _design(voice: Voice) -> list[Block]:
     ]
     design = voice.spec.design
     strategies, assignment = (getattr(design, name, None) for name in ("strategies", "assignment"))
-    rows: list[tuple[str, Cell]] = [(name, text) for name, text in told(voice, strategies)]
+    rows: list[tuple[str, Cell]] = [(capital(name), text) for name, text in told(voice, strategies)]
     if assignment is not None:
         rows.append((voice("methods.assignment"), value_text(voice, assignment)))
     if rows:
@@ -248,7 +251,8 @@ def _observability(voice: Voice) -> list[Block]:
     if seen is None:
         return []
     heads = [(voice("outcome.caption"), 1.0), (voice("outcome.seen"), 4.0)]
-    return [table("observability", voice("outcome.seen_caption"), heads, told(voice, seen))]
+    rows = [(capital(name), text) for name, text in told(voice, seen)]
+    return [table("observability", voice("outcome.seen_caption"), heads, rows)]
 
 
 def _follow_up(voice: Voice) -> Block:
@@ -258,7 +262,7 @@ def _follow_up(voice: Voice) -> Block:
         (voice("follow_up.start"), anchor_text(voice, design.risk_start)),
         (voice("follow_up.end"), anchor_text(voice, design.risk_end)),
         (voice("follow_up.earlier"), "; ".join(endings(voice))),
-        (voice("follow_up.competing"), voice.term("competing", design.competing)),
+        (voice("follow_up.competing"), competing_text(voice)),
     ]
     return table("follow_up", voice("follow_up.caption"), heads, rows)
 
@@ -278,18 +282,19 @@ def _covariates(voice: Voice) -> Block:
 
 def _covariate(voice: Voice, covariate: Any) -> tuple[Cell, ...]:
     window = window_of(covariate)
-    days = days_of(Bar(*window)) if window else "[0]"
+    days = days_of(bar_of_window(window)) if window else "[0]"
     skip = ("id", "kind", "window_start_days", "window_end_days", "window")
     details = "; ".join(f"{name}: {text}" for name, text in told(voice, covariate, skip=skip))
-    kind = voice.term("covariate", getattr(covariate, "kind", ""))
+    kind = capital(voice.term("covariate", getattr(covariate, "kind", "")))
     return Run(str(covariate.id), tone="code"), kind, days, details
 
 
 def _analysis(voice: Voice) -> list[Block]:
     blocks: list[Block] = [Heading(voice("methods.analysis"))]
-    if not voice.spec.analyses:
+    if not voice.spec.analyses and voice.spec.characterisation is None:
         blocks.append(paragraph(voice("analysis.none")))
-    else:
+    blocks += descriptions(voice)
+    if voice.spec.analyses:
         blocks += [_plan(voice), *propensity(voice), *sensitivity(voice)]
     return [
         *blocks,
@@ -355,7 +360,10 @@ def _sources(voice: Voice) -> list[Block]:
     ]
     rows: list[tuple[Cell, ...]] = []
     for source in voice.spec.sources:
-        details = "; ".join(f"{n}: {text}" for n, text in told(voice, source, skip=("id", "kind")))
+        said_of = [f"{n}: {text}" for n, text in told(voice, source, skip=("id", "kind"))]
+        if isinstance(source, LakeSource) and not said_of:
+            said_of = [voice("sources.all_sites")]
+        details = "; ".join(said_of)
         kind = voice.term("source", source.kind)
         rows.append((Run(str(source.id), tone="code"), kind, or_said(voice, details)))
     return [
