@@ -19,7 +19,7 @@ from tasks.core.spec.cohorts import (
     Window,
 )
 from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
-from tasks.report.diagrams import Bar, Lane, Timeline, days_of
+from tasks.report.diagrams import Bar, Lane, Timeline
 from tasks.report.voice import Voice
 
 LONG_AGO = -36_500

@@ -232,20 +232,31 @@ def test_the_text_of_a_file_is_embedded_and_never_becomes_markup():
     assert f"`````\n{text}`````\n" in markdown(protocol)
 
 
-def test_a_description_is_told_in_sentences():
-    said = lines(load_study(DESCRIPTION))
-    for line in (
+DESCRIBED = (
+    (
         "users: Of the members of “celecoxib”, “diclofenac”, on the first day of each: "
-        "age, age_band, sex, visits, prior_condition.",
+        "age, age_band, sex, visits, prior_condition."
+    ),
+    (
         "bleeding_on_celecoxib: New events of “gi_bleed” by person-time at risk of “celecoxib”. "
         "After the end of an event, 365 days are not at risk. Later events of a person count too. "
-        "Given over the whole time.",
+        "Given over the whole time."
+    ),
+    (
         "use_of_celecoxib: Share of “everybody observed” that is in “celecoxib” on the first day "
-        "of each year. Only the days 1980-01-01 to 2018-12-31 count.",
+        "of each year. Only the days 1980-01-01 to 2018-12-31 count."
+    ),
+    (
         "after_celecoxib: The order in which “aspirin”, “paracetamol”, “gastrointestinal "
         "bleeding” first begin in the 3,650 days from the first start of “celecoxib” on, up to 3 "
-        "steps. A treatment begun at most 7 days after the one before is of the same step.",
-    ):
+        "steps. A treatment begun at most 7 days after the one before is of the same step."
+    ),
+)
+
+
+def test_a_description_is_told_in_sentences():
+    said = lines(load_study(DESCRIPTION))
+    for line in DESCRIBED:
         assert line in said, line
     [around] = [line for line in said if line.startswith("bleeding_around_start")]
     assert around.endswith(
@@ -302,6 +313,15 @@ def test_blocks_without_words_of_their_own_are_shown_key_by_key():
         ("rule", "연령 40 이상(만 나이)"),
     ):
         assert f"novelty: {name}{shown}" in text
+
+
+def test_every_key_of_a_study_has_a_word():
+    """A key without one would stand in English on the Korean pages."""
+    blocks = StudySpec.model_json_schema()["$defs"].values()
+    keys = {key for block in blocks for key in block.get("properties", {})}
+    words = texts_of(PROTOCOL_FILE)
+    assert {key for key in keys if f"field.{key}" not in words} == set()
+    assert len(keys) > 150
 
 
 @pytest.mark.parametrize("file", [PROTOCOL_FILE, PHRASES_FILE], ids=lambda file: file.name)

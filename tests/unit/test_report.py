@@ -35,7 +35,6 @@ from tasks.report.tables import run_html
 from tasks.report.texts import Words, all_texts, fields_of
 from tests.unit.test_report_world import (
     IDENTITY,
-    PAIR,
     attrition,
     balance,
     hazard,

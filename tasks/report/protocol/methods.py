@@ -10,7 +10,7 @@ from tasks.core.spec.cohorts import Cohort, NativeCohort
 from tasks.core.spec.design import DeviceArm, DrugArm
 from tasks.core.spec.sources import LakeSource
 from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, Table, runs
-from tasks.report.diagrams import Bar, days_of
+from tasks.report.diagrams import days_of
 from tasks.report.framework import bar_of_window, endings, window_of
 from tasks.report.generic import items_of, joined, said, spoken_text, told, value_text
 from tasks.report.phrases import Phrases

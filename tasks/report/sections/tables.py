@@ -22,6 +22,7 @@ _FIT = ("test", "log_likelihood", "aic", "concordance")
 _SHARES = (
     "survival cumulative_incidence sensitivity specificity ppv npv prevalence accuracy".split()
 )
+_TERMS = ("model", "null", "observed", "expected")
 _WITH_UNIT = (
     "incidence_rate",
     "rate_difference",
@@ -179,10 +180,17 @@ def _subject(context: Context, row: Record) -> str:
     if row["stratum_level"] is not None:
         parts.append(f"{row['stratum_name']} {row['stratum_level']}")
     if row["term"] not in (None, "table", "curve"):
-        parts.append(str(row["term"]).removeprefix("x_").removeprefix("label_"))
+        parts.append(_term(context, str(row["term"])))
     if row["at"] is not None:
         parts.append(words("tables.on_day", day=numbers.days(row["at"])))
     return ", ".join(parts) or words("tables.all")
+
+
+def _term(context: Context, term: str) -> str:
+    """Return the word for a term that methods name; a column by its own name."""
+    if term in _TERMS:
+        return context.words.term("table_term", term)
+    return term.removeprefix("x_").removeprefix("label_")
 
 
 def _fit_table(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
