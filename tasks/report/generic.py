@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.base import Text
 from tasks.core.spec.cohorts import (
     Age,
@@ -49,8 +50,15 @@ def told(voice: Voice, block: Any, skip: Iterable[str] = ()) -> list[tuple[str, 
     return [
         (voice.term("field", key), text)
         for key, value in items_of(block)
-        if key not in set(skip) and (text := said(voice, key, value))
+        if key not in set(skip) and (text := said_of(voice, block, key, value))
     ]
+
+
+def said_of(voice: Voice, block: Any, key: str, value: Any) -> str:
+    """Return the value of a key of a block; what an analysis reads goes by its id."""
+    if key == "source" and isinstance(block, Analysis):
+        return str(value or "")
+    return said(voice, key, value)
 
 
 def said(voice: Voice, key: str, value: Any, phrases: Phrases | None = None) -> str:

@@ -151,6 +151,11 @@ def test_the_roles_of_a_table_stand_in_their_places_of_the_protocol():
     assert (column, meaning.rpartition(", ")[2]) == ("follow_up_months", "in months")
 
 
+def test_a_table_goes_by_its_id_in_korean_too():
+    details = [row[4] for row in rows_of(load_study(REGISTRY), "ko")["analyses"]]
+    assert all(text.startswith("출처: registry") for text in details)
+
+
 def test_weights_and_entry_of_a_table_are_told():
     spec = load_study(REGISTRY)
     [table] = spec.sources

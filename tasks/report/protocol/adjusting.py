@@ -6,7 +6,7 @@ from typing import Any
 from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.terms import columns_in
 from tasks.report.blocks import Block, Bullets, Run, Runs, runs
-from tasks.report.generic import items_of, said
+from tasks.report.generic import items_of, said_of
 from tasks.report.protocol.parts import paragraph
 from tasks.report.voice import Voice
 
@@ -136,8 +136,8 @@ def differences(voice: Voice, primary: Analysis, analysis: Analysis) -> list[str
         voice(
             "analysis.difference",
             what=voice.term("field", key),
-            before=said(voice, key, before) or _unsaid(voice, key),
-            after=said(voice, key, mine[key]) or _unsaid(voice, key),
+            before=said_of(voice, primary, key, before) or _unsaid(voice, key),
+            after=said_of(voice, analysis, key, mine[key]) or _unsaid(voice, key),
         )
         for key, before in items_of(primary)
         if key not in ("id", "role") and before != mine[key]
