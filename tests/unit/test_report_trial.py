@@ -59,7 +59,8 @@ def page(tmp_path):
                 "record of diclofenac (drug exposure)", "end of the cohort span + 30 days", "not observed",
                 "bleeding_while_exposed", "while on treatment", "words (analyses: none)",
                 "cohort bleed of the study")),
-        ("ko", ("코호트에 진입한 사람", "기준일(0일): 선정, 배정, 추적 시작", "제외: 이전 출혈", "치료 중 전략",
+        ("ko", ("코호트에 진입한 사람", "기준일(0일): 선정, 배정, 추적 시작", "제외 — 이전 출혈: 기준일", "치료 중 전략",
+                "제외 조건: ", "추적이 더 일찍 끝난다: 관찰 종료",
                 "diclofenac(약물 노출) 기록", "확인할 수 없음")),
     ],
 )  # fmt: skip
