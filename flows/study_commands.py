@@ -27,6 +27,8 @@ _STATES = {
     "waits": "waits for a delivery",
 }
 
+_AGAIN = "A run does every step again and reuses nothing; `stale` marks what a change touches."
+
 
 @study_app.command("new")
 def study_new(
@@ -75,12 +77,14 @@ def study_protocol(
     ] = None,
 ) -> None:
     """Write the protocol of a study, in the structure of HARPER, as HTML and Markdown."""
+    from flows.orders.translate import translations
     from tasks.core.spec import load_study
     from tasks.report.protocol.document import LANGUAGES, write_protocol
 
     spec = load_study(study)
     languages = LANGUAGES if language == "both" else (language,)
-    for file in write_protocol(spec, languages, target or Path(f"{spec.study.id}-protocol")):
+    folder = target or Path(f"{spec.study.id}-protocol")
+    for file in write_protocol(spec, languages, folder, translations(spec)):
         out.print(str(file), markup=False)
 
 
@@ -95,6 +99,9 @@ def study_diff(
     ] = False,
     language: LanguageOption = "en",
     home: HomeOption = None,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Show the steps whose counts are the same too.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what changed between two versions of a study, and what it did to the counts."""
@@ -109,15 +116,18 @@ def study_diff(
     if as_json:
         print_json(found.as_json())
     else:
-        _show_comparison(found)
+        _show_comparison(found, language, show_all=show_all)
 
 
-def _show_comparison(found: Any) -> None:
+def _show_comparison(found: Any, language: Language, *, show_all: bool) -> None:
+    from tasks.report.voice import Voice
+
+    words = Voice(found.after.spec, language)
     for side in (found.before, found.after):
         study = side.spec.study
-        run = f", run {side.run.name}" if side.run else ", not run"
+        run = words("compare.run", run=side.run.name) if side.run else words("compare.not_run")
         name = f"{side.name}: {study.id} {study.version}, spec_hash {side.spec.spec_hash[:12]}"
-        out.print(name + run, markup=False)
+        out.print(f"{name}, {run}", markup=False)
     title = ""
     for change in found.changes:
         if change.title != title:
@@ -125,11 +135,33 @@ def _show_comparison(found: Any) -> None:
             out.print(title, markup=False)
         out.print(f"  {change}", markup=False)
     if not found.changes:
-        out.print("No difference.")
+        out.print(words("compare.none"))
     if found.counts:
-        show_rows(found.counts, as_json=False, title="Counts")
-        if not found.is_same_data:
-            out.print("The data of the two runs differ too.")
+        _show_counts(found, words, show_all=show_all)
+
+
+def _show_counts(found: Any, words: Any, *, show_all: bool) -> None:
+    """Show counts side by side: those that changed, or all of them."""
+    from flows.orders.compare import is_unchanged
+
+    shown = [row for row in found.counts if show_all or not is_unchanged(row)]
+    rows = [
+        {words.term("compare", key): _shown(words, key, value) for key, value in row.items()}
+        for row in shown
+    ]
+    if rows:
+        show_rows(rows, as_json=False, title=words("compare.counts"))
+    if hidden := len(found.counts) - len(shown):
+        out.print(words("compare.hidden", n=str(hidden)), markup=False)
+    if not found.is_same_data:
+        out.print(words("compare.other_data"))
+
+
+def _shown(words: Any, key: str, value: object) -> object:
+    """Show a count; a change with its sign, what is withheld in the language of the page."""
+    if key == "change" and isinstance(value, int):
+        return f"{value:+d}" if value else "0"
+    return words("compare.withheld") if value == "withheld" else value
 
 
 @study_app.command("plan")
@@ -154,6 +186,8 @@ def study_plan(
         out.print(f"  {reason.what}", markup=False)
         for detail in reason.details:
             out.print(f"    {detail}", markup=False)
+    if plan.state == "run":
+        out.print(_AGAIN)
     rows: list[dict[str, object]] = [
         {"step": step.name, "reads": ", ".join(step.reads), "stale": ", ".join(step.stale)}
         for step in plan.steps

@@ -1,6 +1,6 @@
 """Compare two versions of a study: what changed in protocol terms, and what it did to counts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,10 +141,24 @@ def _counts(before: Path, after: Path, language: Language) -> list[dict[str, obj
             "step": (new.get(key) or old[key])["label"],
             "before": old[key]["shown"] if key in old else None,
             "after": new[key]["shown"] if key in new else None,
+            "change": _change(
+                *(side[key]["shown"] if key in side else None for side in (old, new))
+            ),
         }
         for key in sorted(keys, key=lambda key: key[0])
         for group in [key[0]]
     ]
+
+
+def _change(before: object, after: object) -> int | None:
+    """Return by how much a count grew; None where a side is withheld or has no such step."""
+    is_known = isinstance(before, int) and isinstance(after, int)
+    return after - before if is_known else None  # type: ignore[operator]
+
+
+def is_unchanged(row: Mapping[str, object]) -> bool:
+    """Whether a count is known to be the same on both sides."""
+    return row["change"] == 0
 
 
 def _remaining(run: Path, language: Language) -> dict[tuple[str, str], dict[str, Any]]:

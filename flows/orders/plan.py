@@ -11,10 +11,10 @@ from tasks.core.paths import Home
 from tasks.core.runs import is_intact, lock_hash, published_run_id, read_manifest, run_folder
 from tasks.core.site import load_site
 from tasks.core.spec import StudySpec, load_study, study_file
-from tasks.core.spec.cohorts import NativeCohort, code_lists_in, events_in
+from tasks.core.spec.cohorts import NativeCohort, code_lists_in, events_in, lists_of
 from tasks.core.spec.locks import read_locks, state_of
 from tasks.core.spec.written import written_study
-from tasks.report.changes import changes
+from tasks.report.changes import changes, lists_of_eligibility
 from tasks.report.model import Language
 
 MOST_CHANGES = 20
@@ -155,8 +155,7 @@ def _steps(spec: StudySpec, stale: Mapping[str, set[str]]) -> list[Step]:
     for cohort in spec.cohorts:
         steps.append(_of_cohort(stale, cohort))
     if spec.has_trial:
-        lists = [arm.id for arm in spec.arms] + [str(spec.trial.outcome.name.en)]
-        steps.append(_step(stale, "people of the comparison", lists, entering))
+        steps.append(_step(stale, "people of the comparison", _read_for_people(spec), entering))
     for covariate in spec.covariates:
         own = ("code_lists", "design", f"covariates.{covariate.id}", *entering)
         steps.append(_step(stale, f"covariate {covariate.id}", [covariate.kind], own))
@@ -172,6 +171,14 @@ def _steps(spec: StudySpec, stale: Mapping[str, set[str]]) -> list[Step]:
     ):
         steps.append(_step(stale, name, [reads], every))
     return steps
+
+
+def _read_for_people(spec: StudySpec) -> list[str]:
+    """Return the arms, the outcome, and the code lists of eligibility, populations, censoring."""
+    design = spec.trial.design
+    lists = sorted(lists_of_eligibility(design) | lists_of(design.censor_events))
+    entered = [*(arm.id for arm in spec.arms), spec.trial.outcome.name.en]
+    return entered + [f"code list {name}" for name in lists]
 
 
 def _of_cohort(stale: Mapping[str, set[str]], cohort: Any) -> Step:

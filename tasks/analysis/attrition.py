@@ -5,6 +5,7 @@ import polars as pl
 
 from tasks.core.results import TEXT, WHOLE, result_row
 from tasks.core.spec import CohortDesign, DeviceShownDesign, NewUserDesign, StudySpec
+from tasks.core.spec.design import ENDS, Design
 
 ATTRITION_SCHEMA: dict[str, pl.DataType] = {
     "arm": TEXT,
@@ -73,7 +74,7 @@ def attrition_rows(attrition: pl.DataFrame, spec: StudySpec) -> list[dict[str, o
 
 def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
     design = spec.trial.design
-    before, prior = design.prior_outcome_days, design.prior_observation_days
+    prior = design.prior_observation_days
     rules = {rule.id: (rule.name.en, rule.name.ko) for rule in design.eligibility if rule.name}
     return {
         **_of_the_entry(spec),
@@ -87,13 +88,26 @@ def _labels(spec: StudySpec) -> dict[str, tuple[str, str]]:
             f"At least {prior} days of observation before time zero",
             f"기준일 이전 관찰 기간 {prior}일 이상",
         ),
-        "has_no_prior_outcome": (
-            f"No outcome in the {before} days before time zero",
-            f"기준일 이전 {before}일 동안 결과 사건 없음",
-        ),
+        "has_no_prior_outcome": _of_the_washout(design),
         "has_time_at_risk": ("At least one day at risk", "위험 기간 1일 이상"),
         "missing_covariates": ("Every covariate has a value", "모든 공변량에 값이 있음"),
     }
+
+
+def _of_the_washout(design: Design) -> tuple[str, str]:
+    """Say which earlier outcomes exclude; without a washout only those before the risk window."""
+    if days := design.prior_outcome_days:
+        return (
+            f"No outcome in the {days} days before time zero",
+            f"기준일 이전 {days}일 동안 결과 사건 없음",
+        )
+    start = design.risk_start
+    if start.anchor in ENDS or start.offset_days > 0:
+        return (
+            "No outcome from time zero to the risk window; prior outcomes are not excluded",
+            "기준일부터 위험 기간 전까지 결과 사건 없음(이전 결과 사건은 제외하지 않음)",
+        )
+    return "Prior outcomes are not excluded", "이전 결과 사건은 제외하지 않음"
 
 
 def _of_the_entry(spec: StudySpec) -> dict[str, tuple[str, str]]:

@@ -131,6 +131,15 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Verbatim:
+    """The text of a file, as it stands."""
+
+    caption: str
+    text: str
+    kind: str = "verbatim"
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """Blocks a reader of the page may open; not in print."""
 
@@ -139,7 +148,7 @@ class Details:
     kind: str = "details"
 
 
-Block = Paragraph | Heading | Bullets | Facts | Finding | Table | Figure | Details
+Block = Paragraph | Heading | Bullets | Facts | Finding | Table | Figure | Verbatim | Details
 
 
 @dataclass(frozen=True, slots=True)

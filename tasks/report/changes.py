@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.core.spec.base import Text
-from tasks.core.spec.cohorts import Rule
+from tasks.core.spec.cohorts import Entry, Rule, events_of, lists_of
+from tasks.core.spec.design import Design
 from tasks.core.spec.whole import StudySpec
 from tasks.report.generic import items_of, said, spoken_text, told, value_text
 from tasks.report.model import Language
@@ -126,7 +127,7 @@ class _Differ:
         texts = self._texts(path, before, after)
         if type(before) is type(after) and isinstance(before, BaseModel):
             if self._is_one_thing(path, before) and texts[0] != texts[1]:
-                yield self._change(path, items, *texts)
+                yield self._part(path, items, before, after) or self._change(path, items, *texts)
                 return
             yield from self._keys(path, items, before, after)
             return
@@ -139,6 +140,24 @@ class _Differ:
             below = (*path, key)
             named = items if _is_list(value) else (*items, self.new.term("field", key))
             yield from self.walk(below, named, getattr(before, key), value)
+
+    def _part(self, path: Path, items: Path, before: BaseModel, after: BaseModel) -> Change | None:
+        """Return the one value of an entry that changed; None where more did."""
+        found = list(_leaves(before, after)) if isinstance(before, Entry) else []
+        if len(found) != 1:
+            return None
+        [(keys, *values)] = found
+        old, new = (
+            self._leaf(voice, keys[-1], value)
+            for voice, value in zip((self.old, self.new), values, strict=True)
+        )
+        named = [self.new.term("field", key) for key in keys if not key.isdecimal()]
+        return self._change((*path, *keys), (*items, *named), old, new)
+
+    def _leaf(self, voice: Voice, key: str, value: Any) -> str:
+        if key.endswith("_days") and isinstance(value, int):
+            return voice.cohort.days(value)
+        return said(voice, key, value, voice.cohort)
 
     def _is_one_thing(self, path: Path, value: BaseModel) -> bool:
         """Whether a block is told as a whole: a sentence, a text, a day relative to another."""
@@ -224,6 +243,23 @@ class _Differ:
         return {analysis.id for analysis in both if analysis.role == "primary"}
 
 
+_Leaf = tuple[Path, Any, Any]
+
+
+def _leaves(before: Any, after: Any, path: Path = ()) -> Iterator[_Leaf]:
+    """Yield every place at which two values differ, as deep as both are of one kind."""
+    if before == after:
+        return
+    if isinstance(before, BaseModel) and type(before) is type(after):
+        for key, value in items_of(before):
+            yield from _leaves(value, getattr(after, key), (*path, key))
+    elif _is_list(before) and _is_list(after) and len(before) == len(after):
+        for place, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _leaves(old, new, (*path, str(place)))
+    else:
+        yield path, before, after
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, tuple | list)
 
@@ -241,6 +277,13 @@ def _name_of(value: Any) -> str | None:
     return f"{name} ({value.adjustment})" if name and hasattr(value, "adjustment") else name
 
 
+def lists_of_eligibility(design: Design) -> set[str]:
+    """Return the code lists that decide who is eligible, or in a population within the study."""
+    conditions = [rule.condition for rule in design.eligibility]
+    conditions += [population.require for population in design.populations]
+    return lists_of(events for condition in conditions for events in events_of(condition))
+
+
 def _use_of(spec: StudySpec, code_list: str) -> str | None:
     """Return the part of the protocol that a code list is used in first."""
     used = (
@@ -253,5 +296,10 @@ def _use_of(spec: StudySpec, code_list: str) -> str | None:
             return section
     if getattr(spec.design, "image", None) == code_list:
         return "time_zero"
+    if spec.design is not None:
+        if code_list in lists_of_eligibility(spec.design):
+            return "eligibility"
+        if code_list in lists_of(spec.design.censor_events):
+            return "follow_up"
     lists = [getattr(covariate, "code_lists", ()) for covariate in spec.covariates]
     return "covariates" if any(code_list in named for named in lists) else None

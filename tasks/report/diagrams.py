@@ -61,11 +61,15 @@ def shortened(lines: tuple[str, ...], most: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Days of a timeline, first and last; None is open. `label` is made of them when empty."""
+    """Days of a timeline, first and last; None is open. `label` is made of them when empty.
+
+    A `brief` bar ends on a day that is not known but near: it does not run to the edge.
+    """
 
     start: int | None
     end: int | None
     label: str = ""
+    brief: bool = False
 
 
 def days_of(bar: Bar) -> str:

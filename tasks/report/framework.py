@@ -6,6 +6,9 @@ from typing import Any
 from tasks.core.spec.cohorts import (
     AgeRule,
     Counted,
+    End,
+    EraEnd,
+    EventEnd,
     FixedEnd,
     Group,
     NativeCohort,
@@ -16,10 +19,10 @@ from tasks.core.spec.cohorts import (
     Window,
 )
 from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
-from tasks.report.diagrams import Bar, Lane, Timeline, days_of
+from tasks.report.diagrams import Bar, Lane, Timeline
 from tasks.report.voice import Voice
 
-LONG_AGO = -3650
+LONG_AGO = -36_500
 ENDS = ("era_end", "cohort_end")
 _AT_ZERO = (Bar(0, 0),)
 
@@ -113,14 +116,27 @@ def covariates(voice: Voice) -> Iterator[Lane]:
     group, fixed = voice("group.covariates"), []
     for covariate in voice.spec.covariates:
         window = window_of(covariate)
-        name = voice.term("covariate", getattr(covariate, "kind", covariate.id))
         if window is None:
-            fixed.append(name)
+            fixed.append(covariate)
             continue
-        bars = (Bar(_or_open(window[0]), window[1], days_of(Bar(*window))),)
+        name = voice.term("covariate", getattr(covariate, "kind", covariate.id))
+        bars = (bar_of_window(window),)
         yield Lane(group, name, _names_in(voice, covariate), bars, "covariate")
     if fixed:
-        yield Lane(group, voice("lane.at_zero"), ", ".join(fixed), _AT_ZERO, "covariate")
+        names = ", ".join(_told_apart(voice, fixed))
+        yield Lane(group, voice("lane.at_zero"), names, _AT_ZERO, "covariate")
+
+
+def _told_apart(voice: Voice, covariates: list[Any]) -> Iterator[str]:
+    """Yield what covariates are called; those of the same kind with their ids."""
+    names = [voice.term("covariate", getattr(item, "kind", item.id)) for item in covariates]
+    for name, item in zip(names, covariates, strict=True):
+        yield f"{name} ({item.id})" if names.count(name) > 1 else name
+
+
+def bar_of_window(window: tuple[int | None, int | None]) -> Bar:
+    """Return the days of a window; one that begins in all eternity is open."""
+    return Bar(_or_open(window[0]), window[1])
 
 
 def window_of(covariate: Any) -> tuple[int | None, int | None] | None:
@@ -134,7 +150,7 @@ def window_of(covariate: Any) -> tuple[int | None, int | None] | None:
 
 
 def _or_open(day: int | None) -> int | None:
-    """A window of ten years or more is drawn as all that is recorded."""
+    """A window of a hundred years is all that is recorded."""
     return None if day is not None and day <= LONG_AGO else day
 
 
@@ -152,8 +168,18 @@ def follow_up(voice: Voice) -> Iterator[Lane]:
     """Yield when outcomes count, and what ends follow-up before that."""
     group, design = voice("group.follow_up"), voice.spec.trial.design
     yield Lane(group, voice("lane.risk"), voice.outcome, (_risk(voice, design),), "risk")
-    detail = " · ".join(endings(voice))
-    yield Lane(group, voice("lane.ends"), detail, (Bar(0, None),), "censor")
+    detail, last = " · ".join(endings(voice)), _last_day(design.risk_end)
+    yield Lane(group, voice("lane.ends"), detail, (_until(last),), "censor")
+
+
+def _last_day(anchor: Any) -> int | None:
+    """Return the last day of a window; None where it hangs on the exposure."""
+    return None if anchor.anchor in ENDS else int(anchor.offset_days)
+
+
+def _until(last: int | None) -> Bar:
+    """Return the days from time zero on which something may end, at the latest on `last`."""
+    return Bar(0, last, "" if last is None else f"[0,\N{NO-BREAK SPACE}≤ {last}]")
 
 
 def _risk(voice: Voice, design: Any) -> Bar:
@@ -162,8 +188,7 @@ def _risk(voice: Voice, design: Any) -> Bar:
     low = anchor_day(voice, start) if start.anchor in ENDS else str(start.offset_days)
     high = anchor_day(voice, end) if end.anchor in ENDS else str(end.offset_days)
     first = max(start.offset_days, 0)
-    last = None if end.anchor in ENDS else end.offset_days
-    return Bar(first, last, f"[{low},\N{NO-BREAK SPACE}{high}]")
+    return Bar(first, _last_day(end), f"[{low},\N{NO-BREAK SPACE}{high}]")
 
 
 def anchor_day(voice: Voice, anchor: Any) -> str:
@@ -230,10 +255,12 @@ def _rule_lane(voice: Voice, rule: Rule, group: str, index: str) -> Lane:
     phrases = voice.zero if index == "zero" else voice.cohort
     name = f"{phrases.part_of(rule)}: {voice.text(rule.name) or rule.id}"
     look = "covariate" if rule.require is not None else "washout"
-    return Lane(group, name, phrases.condition(rule.condition), tuple(_bars(rule.condition)), look)
+    return Lane(
+        group, name, phrases.condition(rule.condition), tuple(bars_of(rule.condition)), look
+    )
 
 
-def _bars(condition: Any) -> Iterator[Bar]:
+def bars_of(condition: Any) -> Iterator[Bar]:
     """Yield where around the index a condition looks, each place once and in its order."""
     yield from dict.fromkeys(_bars_of(condition))
 
@@ -254,20 +281,35 @@ def _bars_of(condition: Any) -> Iterator[Bar]:
 def _bar_of(windows: tuple[Window, ...]) -> Bar:
     """Return the days of a count: where all of its windows from the start of the index meet."""
     near = [window for window in windows if window.index == "start"]
-    lows = [w.from_days for w in near if w.from_days is not None]
+    lows = [day for w in near if (day := _or_open(w.from_days)) is not None]
     highs = [w.to_days for w in near if w.to_days is not None]
     low, high = max(lows, default=None), min(highs, default=None)
     return Bar(low, high) if low is None or high is None or low <= high else Bar(None, None)
 
 
 def _end_lanes(voice: Voice, cohort: NativeCohort) -> Iterator[Lane]:
-    group, phrases, end = voice("group.end"), voice.cohort, cohort.end
-    is_fixed = isinstance(end, FixedEnd) and end.anchor == "start"
-    bar = Bar(0, end.offset_days) if is_fixed and isinstance(end, FixedEnd) else Bar(0, None)
-    yield Lane(group, voice("lane.span"), phrases.end(end), (bar,), "risk")
+    group, phrases = voice("group.end"), voice.cohort
+    bar = span_bar(voice, cohort.end)
+    yield Lane(group, voice("lane.span"), phrases.end(cohort.end), (bar,), "risk")
     further = " ".join(phrases.ends(cohort)[1:])
     if cohort.censor_at or cohort.collapse_gap_days or cohort.clip:
-        yield Lane(group, voice("lane.censoring"), further, (Bar(0, None),), "censor")
+        bar = _until(bar.end) if bar.end is not None else bar
+        yield Lane(group, voice("lane.censoring"), further, (bar,), "censor")
+
+
+def span_bar(voice: Voice, end: End) -> Bar:
+    """Return the days of a span: to a fixed day, to the end of a record, or open."""
+    match end:
+        case FixedEnd(anchor="start"):
+            return Bar(0, end.offset_days)
+        case FixedEnd() | EventEnd():
+            days = getattr(end, "offset_days", 0)
+            last = voice("lane.record_end") + (f" + {days}" if days else "")
+            return Bar(0, None, f"[0,\N{NO-BREAK SPACE}{last}]", brief=True)
+        case EraEnd():
+            return Bar(0, None, f"[0,\N{NO-BREAK SPACE}{voice('lane.era_end')}]")
+        case _:
+            return Bar(0, None)
 
 
 def _described(lanes: tuple[Lane, ...]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.base import Text
 from tasks.core.spec.cohorts import (
     Age,
@@ -26,6 +27,7 @@ from tasks.core.spec.cohorts import (
     Where,
     Window,
 )
+from tasks.core.spec.columns import CodedColumn, TimeColumn
 from tasks.report.phrases import Phrases
 from tasks.report.voice import Voice
 
@@ -48,19 +50,46 @@ def told(voice: Voice, block: Any, skip: Iterable[str] = ()) -> list[tuple[str, 
     return [
         (voice.term("field", key), text)
         for key, value in items_of(block)
-        if key not in set(skip) and (text := said(voice, key, value))
+        if key not in set(skip) and (text := said_of(voice, block, key, value))
     ]
+
+
+def said_of(voice: Voice, block: Any, key: str, value: Any) -> str:
+    """Return the value of a key of a block; what an analysis reads goes by its id."""
+    if key == "source" and isinstance(block, Analysis):
+        return str(value or "")
+    return said(voice, key, value)
 
 
 def said(voice: Voice, key: str, value: Any, phrases: Phrases | None = None) -> str:
     """Return the value of a key as text; a coded value of that key by its word."""
     if isinstance(value, str) and voice.knows(key, value):
         return voice.term(key, value)
+    if isinstance(value, str) and key in _NAMED_ELSEWHERE:
+        return _named_elsewhere(voice, key, value)
     if isinstance(value, str) and key in {"code_list", "image", "visit"}:
         return voice.zero.code_list(value)
     if key in {"code_lists", "exclude"} and _are_texts(value):
         return ", ".join(voice.zero.code_list(item) for item in value)
+    if key == "columns" and isinstance(value, Mapping):
+        return joined(f"{name}: {_column_text(voice, kind)}" for name, kind in value.items())
     return value_text(voice, value, phrases)
+
+
+_NAMED_ELSEWHERE = ("kind", "domain")
+
+
+def _named_elsewhere(voice: Voice, key: str, value: str) -> str:
+    """Return the word for a kind of covariate or source, or for a kind of record."""
+    if key == "domain":
+        return voice.zero.domain(value)
+    family = next((name for name in ("covariate", "source") if voice.knows(name, value)), key)
+    return voice.term(family, value)
+
+
+def _column_text(voice: Voice, kind: Any) -> str:
+    """Say what a column of a delivered table holds."""
+    return voice.term("column_type", kind) if isinstance(kind, str) else value_text(voice, kind)
 
 
 def _are_texts(value: Any) -> bool:
@@ -76,7 +105,7 @@ def value_text(voice: Voice, value: Any, phrases: Phrases | None = None) -> str:
         phrases: Words of the cohort language; those that count from time zero when absent.
     """
     phrases = phrases or voice.zero
-    if spoken := spoken_text(phrases, value):
+    if spoken := spoken_text(phrases, value) or _role_text(voice, value):
         return spoken
     each = partial(value_text, voice, phrases=phrases)
     match value:
@@ -95,6 +124,16 @@ def value_text(voice: Voice, value: Any, phrases: Phrases | None = None) -> str:
             return (" / " if nested else ", ").join(filter(None, map(each, value)))
         case _:
             return str(value)
+
+
+def _role_text(voice: Voice, value: Any) -> str:
+    """Name a column that fills a role, with its unit or with what its values stand for."""
+    if isinstance(value, TimeColumn):
+        return f"{value.column} ({voice.term('unit', value.unit)})"
+    if not isinstance(value, CodedColumn):
+        return ""
+    codes = ", ".join(f"{cell} = {code}" for cell, code in (value.codes or {}).items())
+    return f"{value.column} ({codes})" if codes else value.column
 
 
 def spoken_text(phrases: Phrases, value: Any) -> str:

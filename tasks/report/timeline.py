@@ -17,7 +17,7 @@ from tasks.report.diagrams import (
 
 WIDTH, LEFT, RIGHT, TEXT = 760.0, 268.0, 746.0, 246.0
 NAME_SIZE, DETAIL_SIZE, LABEL_SIZE = 12.5, 11.5, 11.0
-BAR, BAR_GAP, OPEN, HEAD = 20.0, 4.0, 34.0, 9.0
+BAR, BAR_GAP, OPEN, HEAD, BRIEF = 20.0, 4.0, 34.0, 9.0, 30.0
 MOST_LINES = 7
 ROUND_DAYS = (1, 7, 30, 90, 180, 365, 730, 1825, 3650)
 
@@ -127,7 +127,7 @@ def _row(lane: Lane, scale: Scale, top: float) -> tuple[dict[str, object], float
 def _bar(bar: Bar, scale: Scale, top: float) -> dict[str, object]:
     """Return the outline of a bar and the place of its label; day 0 alone is a diamond."""
     left = LEFT if bar.start is None else scale.at(bar.start)
-    right = RIGHT if bar.end is None else scale.at(bar.end)
+    right = _end_of(bar, left, scale)
     label = bar.label or days_of(bar)
     is_point = bar.start == bar.end == 0
     is_thin = right - left < 3 and not is_point
@@ -135,6 +135,12 @@ def _bar(bar: Bar, scale: Scale, top: float) -> dict[str, object]:
         left, right = left - 2, right + 2
     points = _diamond(scale.zero, top) if is_point else _outline(bar, left, right, top)
     return {"points": points, "top": top, "label": label, **_label(label, left, right, scale.zero)}
+
+
+def _end_of(bar: Bar, left: float, scale: Scale) -> float:
+    if bar.end is not None:
+        return scale.at(bar.end)
+    return left + BRIEF if bar.brief else RIGHT
 
 
 def _label(label: str, left: float, right: float, zero: float) -> dict[str, object]:

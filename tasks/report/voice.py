@@ -1,8 +1,11 @@
 """A study told in one language: its own texts, the words for its blocks, and its phrases."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.core.spec.base import Text
+from tasks.core.spec.cohorts import NativeCohort
 from tasks.core.spec.whole import StudySpec
 from tasks.report.model import Language
 from tasks.report.phrases import Phrases, phrases_of
@@ -11,16 +14,32 @@ from tasks.report.texts import texts_of
 PROTOCOL_FILE = Path(__file__).with_name("protocol.yaml")
 
 
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A cohort of a file in our own language, with the names of its code lists by their ids."""
+
+    cohort: NativeCohort
+    names: Mapping[str, str]
+
+
+Translations = Mapping[str, Translated]
+"""What the files of a study say in our own language, by the id of the cohort."""
+
+
 class Voice:
     """What protocol, diagram and differences need to tell a study.
 
     Args:
         spec: The study.
         language: `en` or `ko`.
+        translations: Cohorts of files, as far as they have an equal in our own language.
     """
 
-    def __init__(self, spec: StudySpec, language: Language) -> None:
+    def __init__(
+        self, spec: StudySpec, language: Language, translations: Translations | None = None
+    ) -> None:
         self.spec, self.language = spec, language
+        self.translations: Translations = translations or {}
 
     def __call__(self, key: str, **values: str) -> str:
         """Return the words of `key` with their fields filled."""

@@ -9,7 +9,12 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.orders.check import check
 from flows.orders.import_circe import import_circe
+from flows.orders.translate import translations
 from tasks.core.errors import SpecError, UsageError
+from tasks.core.spec import load_study
+from tasks.core.spec.cohorts import CirceCohort
+from tasks.report.blocks import Table, Verbatim, plain
+from tasks.report.protocol.document import build_protocol
 from tests.sql.cohort.circe.world import cases, expression_of
 
 NATIVE = "nested_groups_any_of_all end_custom_era censoring same_visit death_by_cause".split()
@@ -58,6 +63,34 @@ def test_excluded_and_mapped_concepts_are_entries_only_where_needed(tmp_path):
 def test_the_same_file_gives_the_same_study(tmp_path):
     file = written(tmp_path, "nested_groups_any_of_all")
     assert import_circe(file, None).text == import_circe(file, None).text
+
+
+def protocol_of(folder, name):
+    made = import_circe(written(folder, name), folder / "study.yaml")
+    spec = load_study(str(folder / "study.yaml"))
+    circe = [cohort for cohort in spec.cohorts if isinstance(cohort, CirceCohort)]
+    spec = spec.model_copy(update={"cohorts": tuple(circe)}).with_files(spec.files)
+    sections = build_protocol(spec, "en", translations=translations(spec)).sections
+    blocks = [block for section in sections for block in section.blocks]
+    [table] = [b for b in blocks if isinstance(b, Table) and b.id.startswith("cohort_")]
+    rows = [[plain(cell) for cell in row] for row in table.rows]
+    return made, rows, [block for block in blocks if isinstance(block, Verbatim)]
+
+
+def test_the_protocol_holds_the_file_and_its_criteria(tmp_path):
+    made, rows, [file] = protocol_of(tmp_path, "censoring")
+    assert made.is_native
+    assert file.text == expression_of(cases()["censoring"])
+    assert [row[0] for row in rows][:2] == ["File", "Entry"]
+    assert rows[1][1].startswith("Entry is the start of ")
+    assert "ends it earlier" in rows[-1][1]
+
+
+def test_a_file_without_an_equal_stands_in_the_protocol_all_the_same(tmp_path):
+    made, rows, [file] = protocol_of(tmp_path, "measurement_abnormal")
+    assert not made.is_native
+    assert [row[0] for row in rows] == ["File"]
+    assert file.text == expression_of(cases()["measurement_abnormal"])
 
 
 def test_a_file_of_another_folder_is_refused(tmp_path):

@@ -12,12 +12,13 @@ from flows.orders import plan as planning
 from flows.orders.compare import compare, newest_run, published_name
 from flows.orders.plan import plan_study
 from tasks.core.errors import UsageError
+from tasks.core.paths import home_from
 from tasks.core.runs import read_manifest
 from tasks.core.site import load_site
 from tasks.core.spec import load_study
 from tasks.core.spec.written import written_study
 from tests.homes import STUDY, copy_of, published
-from tests.study_files import changed
+from tests.study_files import DEVICE, changed
 
 EDITS = (
     ('version: "1.0"', 'version: "1.1"'),
@@ -66,6 +67,18 @@ def test_a_changed_analysis_makes_only_its_own_steps_stale(demo_home, pinned, tm
     assert stale == {"analysis rmst_crude", "gates", "protect", "report", "publish"}
 
 
+def test_it_names_the_code_lists_of_eligibility_and_censoring(tmp_path):
+    more = (
+        "eligibility:\n    - id: copd\n      exclude: {events: {domain: condition_occurrence, "
+        "code_list: copd}, at_least: 1, within: {from_days: -365, to_days: -1}}\n"
+        "  censor_events: [{domain: condition_occurrence, code_list: stroke}]"
+    )
+    file = changed(tmp_path, DEVICE, ("eligibility: []", more))
+    plan = plan_study(home_from(tmp_path / "home").prepare(), file)
+    [people] = [step for step in plan.steps if step.name == "people of the comparison"]
+    assert people.reads[-2:] == ("code list copd", "code list stroke")
+
+
 def forged(home, **values):
     """Change the manifest of the published run."""
     file = published(home) / "manifest.json"
@@ -103,7 +116,7 @@ def test_a_study_that_waits_says_for_what(tmp_path, capsys):
     assert plan["reasons"][0]["kind"] == "no_data"
 
 
-def test_the_effect_on_counts_is_told_where_both_versions_were_run(demo_home, tmp_path):
+def test_the_effect_on_counts_is_told_where_both_versions_were_run(demo_home, tmp_path, capsys):
     home = copy_of(demo_home, tmp_path / "home", with_runs=True)
     other = changed(tmp_path, STUDY, *EDITS)
     assert compare(home, STUDY, other).counts == []
@@ -123,7 +136,18 @@ def test_the_effect_on_counts_is_told_where_both_versions_were_run(demo_home, tm
     assert [(row["group"], row["before"], row["after"]) for row in differing] == [
         ("celecoxib", 1797, 700), ("diclofenac", 830, 700)
     ]  # fmt: skip
+    assert [row["change"] for row in differing] == [700 - 1797, 700 - 830]
     assert [change.section for change in found.changes] == ["study", "analyses"]
+    words = ["study", "diff", STUDY, other, "--home", home.root]
+    hidden = len(found.counts) - len(differing)
+    command(*words, "--language", "ko")
+    short = capsys.readouterr().out
+    assert f"변화가 없는 단계 {hidden}개" in short
+    assert all(name in short for name in ("이전", "이후", "변화", "-1097"))
+    command(*words, "--all")
+    whole = capsys.readouterr().out
+    assert "did not change" not in whole
+    assert whole.count("\n") > short.count("\n")
 
 
 def test_a_run_can_be_compared_with_the_file(demo_home):

@@ -28,6 +28,8 @@ ROSSI = {
     "analyses": [
         {"id": "a1", "role": "primary", "source": "t", "method": "cox", "terms": "fin + age + prio", "ties": "efron"},
         {"id": "km", "role": "secondary", "source": "t", "method": "kaplan_meier", "by": "fin", "table_days": [182]},
+        {"id": "rate", "role": "secondary", "source": "t", "method": "incidence_rate", "by": "fin"},
+        {"id": "test", "role": "secondary", "source": "t", "method": "log_rank", "by": "fin"},
     ],
 }  # fmt: skip
 
@@ -59,6 +61,11 @@ def test_it_is_published_with_a_report_in_both_languages(published):
     assert "age: missing" in pages["en"]
     assert "age: 결측" in pages["ko"]
     assert f"{age['estimate']:.3f}" in pages["en"]
+    for language, said in (
+        ("en", ("per 1,000 person-years", "in days", "null model", "fin 1, expected")),
+        ("ko", ("1,000인년당", "단위: 일", "영모형", "fin 1, 기대 사건 수")),
+    ):
+        assert all(words in pages[language] for words in said)
 
 
 def test_every_row_of_the_table_is_in_the_attrition(published):

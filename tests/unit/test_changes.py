@@ -4,7 +4,7 @@ import pytest
 
 from tasks.core.spec import load_study
 from tasks.report.changes import changes
-from tests.study_files import COHORTS, DEVICE, NEW_USER, REGISTRY, changed_spec
+from tests.study_files import COHORTS, DESCRIPTION, DEVICE, NEW_USER, REGISTRY, changed_spec
 
 
 def told(tmp_path, study, *edits, language="en"):
@@ -76,6 +76,53 @@ def test_a_rule_is_told_by_its_sentence_in_both_languages(tmp_path):
         "age at least 45 (calendar year less year of birth)"
     )
     assert ko.text == "연령 40 초과(해당 연도 − 출생 연도) → 연령 45 이상(해당 연도 − 출생 연도)"
+
+
+WASHOUT = (
+    "observation: {prior_days: 0, post_days: 0}\n      limit: first\n    keep: first",
+    "observation: {prior_days: 0, post_days: 0}\n      washout_days: 365\n      limit: first\n    keep: first",
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "en", "ko"),
+    [
+        ("washout_days: 365", "washout_days: 180",
+         "washout: 365 days → 180 days", "배제 기간: 365일 → 180일"),
+        ("{prior_days: 0, post_days: 0}\n      washout", "{prior_days: 90, post_days: 0}\n      washout",
+         "observation: days before: 0 days → 90 days", "관찰: 이전 일수: 0일 → 90일"),
+        ("      washout_days: 365\n", "", "washout: removed: 365 days", "배제 기간: 삭제: 365일"),
+    ],
+)  # fmt: skip
+def test_one_changed_value_of_an_entry_is_told_alone(tmp_path, old, new, en, ko):
+    before = changed_spec(tmp_path, DESCRIPTION, WASHOUT)
+    after = changed_spec(tmp_path, DESCRIPTION, WASHOUT, (old, new))
+    for language, words in (("en", f"cohort celecoxib: entry: {en}"), ("ko", f"진입: {ko}")):
+        found = changes(before, after, language)
+        assert str(found[0]).endswith(words)
+        assert len(found) == 2  # both cohorts of the file were changed
+
+
+def test_several_changed_values_of_an_entry_are_told_in_sentences(tmp_path):
+    before = changed_spec(tmp_path, DESCRIPTION, WASHOUT)
+    edits = ("washout_days: 365", "washout_days: 180"), ("limit: first", "limit: last")
+    after = changed_spec(tmp_path, DESCRIPTION, WASHOUT, *edits)
+    text = str(changes(before, after)[0])
+    assert text.count("Entry is the start of a record of") == 2
+    assert "in the 365 days before" in text.partition(" → ")[0]
+
+
+def test_code_lists_of_eligibility_and_censoring_stand_where_they_are_used(tmp_path):
+    rule = (
+        "eligibility:\n    - id: copd\n      exclude: {events: {domain: condition_occurrence, "
+        "code_list: copd}, at_least: 1, within: {from_days: -365, to_days: -1}}\n"
+        "  censor_events: [{domain: condition_occurrence, code_list: stroke}]"
+    )
+    before = changed_spec(tmp_path, DEVICE, ("eligibility: []", rule))
+    edits = ("concepts: [255573]", "concepts: [255574]"), ("concepts: [381316]", "concepts: [1]")
+    after = changed_spec(tmp_path, DEVICE, ("eligibility: []", rule), *edits)
+    places = {change.item: change.title for change in changes(before, after)}
+    assert places == {"code list copd": "Eligibility", "code list stroke": "Follow-up"}
 
 
 def test_entries_that_come_go_and_move_are_told(tmp_path):

@@ -8,17 +8,18 @@ from pydantic import create_model
 
 from tasks.core.spec import StudySpec, load_study
 from tasks.core.spec.base import Frozen, Text
-from tasks.core.spec.cohorts import Age, AgeRule, Rule
+from tasks.core.spec.cohorts import Age, AgeRule, Rule, SqlCohort
+from tasks.core.spec.columns import TimeColumn
 from tasks.report.blocks import Table, plain
 from tasks.report.phrases import PHRASES_FILE, phrases_of
-from tasks.report.protocol.document import build_protocol, open_places, write_protocol
+from tasks.report.protocol.document import build_protocol, lines_of, open_places, write_protocol
 from tasks.report.protocol.markdown import escaped, markdown
 from tasks.report.protocol.page import html_page
 from tasks.report.texts import texts_of
 from tasks.report.voice import PROTOCOL_FILE
-from tests.study_files import COHORTS, DEVICE, NEW_USER, REGISTRY, changed_spec
+from tests.study_files import COHORTS, DESCRIPTION, DEVICE, NEW_USER, REGISTRY, changed_spec
 
-STUDIES = (NEW_USER, DEVICE, COHORTS, REGISTRY)
+STUDIES = (DESCRIPTION, NEW_USER, DEVICE, COHORTS, REGISTRY)
 ANNEXES = ["references", "appendix"]
 NINE = "title_page abstract amendments milestones rationale question methods limitations protection"
 
@@ -109,6 +110,97 @@ def test_what_the_study_says_stands_in_its_table():
     }
 
 
+def rows_of(spec, language="en"):
+    """Every table of a protocol by its id, as rows of plain cells."""
+    blocks = [b for s in build_protocol(spec, language).sections for b in s.blocks]
+    found = [block for block in blocks if isinstance(block, Table)]
+    return {t.id: [[plain(cell) for cell in row] for row in t.rows] for t in found}
+
+
+def lines(spec, language="en"):
+    """Every line of a protocol, as it is written."""
+    sections = build_protocol(spec, language).sections
+    return [plain(line) for s in sections for block in s.blocks for line in lines_of(block)]
+
+
+def test_an_adjusted_model_of_a_table_says_what_it_adjusts_for():
+    spec = load_study(REGISTRY)
+    rows = rows_of(spec)
+    adjusted = {row[0]: row[3] for row in rows["analyses"]}
+    assert adjusted["adjusted"] == (
+        "covariates in the model: age, sex, stage; standard errors robust to clusters of center"
+    )
+    assert adjusted["within_centers"].split("; ")[1] == "stratified by center"
+    assert (adjusted["test"], adjusted["curves"]) == ("stratified by center", "no adjustment")
+    assert [row[0] for row in rows["registry_covariates"]] == ["age", "sex", "stage"]
+    said = lines(spec)
+    assert not any("No covariate" in line for line in said)
+    assert [line for line in said if line.startswith("Missing data")] == [
+        "Missing data. Source registry: rows that lack a value are left out; no value is imputed."
+    ]
+
+
+def test_the_roles_of_a_table_stand_in_their_places_of_the_protocol():
+    rows = rows_of(load_study(REGISTRY))
+    [exposure], [outcome] = rows["registry_exposure"], rows["registry_outcome"]
+    assert exposure == ["treatment", "registry", "category: standard (reference), new"]
+    assert outcome[2] == (
+        "alive = no event (censored); died of cancer = the event; died otherwise = competing event"
+    )
+    [[column, _, meaning]] = rows["registry_follow_up"]
+    assert (column, meaning.rpartition(", ")[2]) == ("follow_up_months", "in months")
+
+
+def test_a_table_goes_by_its_id_in_korean_too():
+    details = [row[4] for row in rows_of(load_study(REGISTRY), "ko")["analyses"]]
+    assert all(text.startswith("출처: registry") for text in details)
+
+
+def test_weights_and_entry_of_a_table_are_told():
+    spec = load_study(REGISTRY)
+    [table] = spec.sources
+    more = {"weight": "w", "entry": TimeColumn(column="seen_from", unit="years")}
+    wider = table.model_copy(update={"roles": table.roles.model_copy(update=more)})
+    rows = rows_of(spec.model_copy(update={"sources": (wider,)}))
+    adjusted = {row[0]: row[3] for row in rows["analyses"]}
+    assert "rows weighted by w" in adjusted["adjusted"]
+    assert adjusted["curves"] == "rows weighted by w"
+    assert "weighted" not in adjusted["rate"]
+    assert rows["registry_follow_up"][1][:2] == ["seen_from", "registry"]
+
+
+TERMS = (
+    "terms: treatment + age + age^2 + sex + stage → treatment + age + sex + stage; "
+    "strata: none → center"
+)
+CRUDE = (
+    "adjustment: overlap weights → no adjustment; "
+    "standard error: robust (sandwich) → from the model"
+)
+
+
+@pytest.mark.parametrize(
+    ("study", "analysis", "otherwise"),
+    [
+        (REGISTRY, "within_centers", TERMS),
+        (DEVICE, "cox_crude", CRUDE),
+        (DEVICE, "cox_loyal", "population: everybody → loyal"),
+    ],
+)  # fmt: skip
+def test_a_sensitivity_analysis_says_all_that_differs_from_its_primary(study, analysis, otherwise):
+    [line] = [line for line in lines(load_study(study)) if line.startswith(f"{analysis} (against")]
+    assert line.endswith(f"): {otherwise}")
+
+
+def test_the_measure_of_effect_is_that_of_the_estimand_with_its_method_after_it():
+    measures = dict(rows_of(load_study(DEVICE))["pico"])["Main measure of effect"]
+    assert measures == "hazard ratio (primary: Cox model, overlap weights)"
+    [line] = [line for line in lines(load_study(DEVICE)) if line.startswith("Propensity score")]
+    assert "age, sex, site, quarter, history" in line
+    assert "Overlap weights are the probability of the other arm" in line
+    assert "Matching" not in line
+
+
 def test_two_writings_are_the_same_bytes(tmp_path):
     spec = load_study(DEVICE)
     first, second = (write_protocol(spec, ("en", "ko"), tmp_path / name) for name in "ab")
@@ -133,6 +225,77 @@ def test_a_text_of_the_study_never_becomes_markup(tmp_path):
     assert head == (r"# \<b\>x\</b\> \| \`y\` \!\[z\](https://x.y) \{\{ 7 \* 7 \}\} \# \*t\*")
 
 
+def test_the_text_of_a_file_is_embedded_and_never_becomes_markup():
+    text = "select 1 -- </pre><script>alert(1)</script> {{ 7 * 7 }}\n-- ```` `x`\n"
+    spec = load_study(COHORTS)
+    mine = SqlCohort(id="mine", sql="mine.sql")
+    spec = spec.model_copy(update={"cohorts": (mine,)}).with_files({"mine.sql": text})
+    protocol = build_protocol(spec, "en")
+    page = Page(html_page(protocol))
+    assert text in page.text
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert f"`````\n{text}`````\n" in markdown(protocol)
+
+
+DESCRIBED = (
+    (
+        "users: Of the members of “celecoxib”, “diclofenac”, on the first day of each: "
+        "age, age_band, sex, visits, prior_condition."
+    ),
+    (
+        "bleeding_on_celecoxib: New events of “gi_bleed” by person-time at risk of “celecoxib”. "
+        "After the end of an event, 365 days are not at risk. Later events of a person count too. "
+        "Given over the whole time."
+    ),
+    (
+        "use_of_celecoxib: Share of “everybody observed” that is in “celecoxib” on the first day "
+        "of each year. Only the days 1980-01-01 to 2018-12-31 count."
+    ),
+    (
+        "after_celecoxib: The order in which “aspirin”, “paracetamol”, “gastrointestinal "
+        "bleeding” first begin in the 3,650 days from the first start of “celecoxib” on, up to 3 "
+        "steps. A treatment begun at most 7 days after the one before is of the same step."
+    ),
+)
+
+
+def test_a_description_is_told_in_sentences():
+    said = lines(load_study(DESCRIPTION))
+    for line in DESCRIBED:
+        assert line in said, line
+    [around] = [line for line in said if line.startswith("bleeding_around_start")]
+    assert around.endswith(
+        "[−30,\u00a0−1], [0,\u00a029], [30,\u00a089], [90,\u00a0364]; of those observed in them."
+    )
+    assert "The study has no analysis beyond counts and attrition." not in said
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_no_key_of_a_description_is_shown_as_it_stands_in_the_file(language):
+    said = " ".join(lines(load_study(DESCRIPTION), language))
+    for key in ("at risk:", "clean window", "bins days", "max steps", "combine days", "repeated:"):
+        assert key not in said, key
+
+
+def test_rules_have_their_days_and_windows_without_begin_are_open(tmp_path):
+    rule = (
+        "eligibility:\n    - id: loyal\n      require: {events: {domain: visit_occurrence}, "
+        "at_least: 2, within: {from_days: -365, to_days: -1}}"
+    )
+    rows = rows_of(changed_spec(tmp_path, DEVICE, ("eligibility: []", rule)))
+    assert [row[2] for row in rows["inclusion"] if row[0] == "loyal"] == ["[−365,\u00a0−1]"]
+    assert [row[2] for row in rows["covariates"] if row[0] == "history"] == ["[…,\u00a0−1]"]
+
+
+def test_all_sites_are_named_and_unseen_deaths_neither_compete_nor_end(tmp_path):
+    rows = rows_of(changed_spec(tmp_path, NEW_USER, (", sites: [eunomia]", "")))
+    assert rows["sources"][0][2] == "all sites of the lake"
+    competing = dict(rows["follow_up"])["Competing event"]
+    assert competing.startswith("none; deaths are not observed")
+    estimand = [row[0] for row in rows["estimand_1"]]
+    assert all(name[0].isupper() for name in estimand)
+
+
 class Block(Frozen):
     """A block that no page has heard of."""
 
@@ -155,6 +318,15 @@ def test_blocks_without_words_of_their_own_are_shown_key_by_key():
         ("rule", "연령 40 이상(만 나이)"),
     ):
         assert f"novelty: {name}{shown}" in text
+
+
+def test_every_key_of_a_study_has_a_word():
+    """A key without one would stand in English on the Korean pages."""
+    blocks = StudySpec.model_json_schema()["$defs"].values()
+    keys = {key for block in blocks for key in block.get("properties", {})}
+    words = texts_of(PROTOCOL_FILE)
+    assert {key for key in keys if f"field.{key}" not in words} == set()
+    assert len(keys) > 150
 
 
 @pytest.mark.parametrize("file", [PROTOCOL_FILE, PHRASES_FILE], ids=lambda file: file.name)

@@ -35,7 +35,6 @@ from tasks.report.tables import run_html
 from tasks.report.texts import Words, all_texts, fields_of
 from tests.unit.test_report_world import (
     IDENTITY,
-    PAIR,
     attrition,
     balance,
     hazard,
@@ -454,8 +453,8 @@ def test_both_languages_say_the_same_things():
 
 
 def test_a_text_of_a_design_goes_before_the_text_of_all():
-    assert "투여 시작" in Words("ko", "new_user_active_comparator")("design.zero_detail", **PAIR)
-    assert Words("ko", "device_shown_or_not")("design.zero_detail").startswith("첫 영상 촬영")
+    assert "치료 시작" in Words("ko", "new_user_active_comparator")("design.intro")
+    assert "(영상 촬영)" in Words("ko", "device_shown_or_not")("design.intro")
     assert "인공지능" in Words("ko", "device_shown_or_not").interface()["report"]
     assert not any("@" in key for key in Words("ko").interface())
     designs = {key.partition("@")[2] for key in all_texts()} - {""}

@@ -15,6 +15,13 @@ from tests.unit.test_report_world import world as drug_world
 PAST = {"from_days": -365, "to_days": -1}
 NO_BLEED = {"id": "no_bleed", "name": {"en": "an old bleed", "ko": "이전 출혈"},
             "exclude": within(PAST)}  # fmt: skip
+SENTENCE = "at least 1 record of gi_bleed (condition) from 365 days to 1 day before time zero"
+RULES = (
+    f"Excluded — an old bleed: {SENTENCE}", f"unnamed_rule: {SENTENCE}",
+    f"Left out: {SENTENCE}. Required: {SENTENCE}.",
+    "The first of these ends follow-up earlier: end of observation; ",
+    "record of diclofenac (drug exposure).",
+)  # fmt: skip
 CHANGES = {
     "design.eligibility": [NO_BLEED, *rule(within(PAST), rule_id="unnamed_rule")],
     "design.censor_events": [{"domain": "drug_exposure", "code_list": "diclofenac"}],
@@ -48,11 +55,12 @@ def page(tmp_path):
     ("language", "said"),
     [
         ("en", ("enter the cohort of newly treated or of otherwise treated", "cohort new of the study",
-                "Time zero (day 0): eligibility, assignment and start of follow-up", "Not: an old bleed", "unnamed_rule",
+                "Time zero (day 0): eligibility, assignment and start of follow-up", *RULES,
                 "record of diclofenac (drug exposure)", "end of the cohort span + 30 days", "not observed",
                 "bleeding_while_exposed", "while on treatment", "words (analyses: none)",
                 "cohort bleed of the study")),
-        ("ko", ("코호트에 진입한 사람", "기준일(0일): 선정, 배정, 추적 시작", "제외: 이전 출혈", "치료 중 전략",
+        ("ko", ("코호트에 진입한 사람", "기준일(0일): 선정, 배정, 추적 시작", "제외 — 이전 출혈: 기준일", "치료 중 전략",
+                "제외 조건: ", "추적이 더 일찍 끝난다: 관찰 종료",
                 "diclofenac(약물 노출) 기록", "확인할 수 없음")),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from tasks.report.timeline import LEFT, RIGHT, WIDTH, scale_of, ticks, timeline_
 from tasks.report.voice import Voice
 from tests.study_files import COHORTS, DEVICE, NEW_USER, REGISTRY, changed_spec
 
+FIRST = "cohort_celecoxib"
 STUDIES = (NEW_USER, DEVICE, COHORTS, REGISTRY)
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script> & \"'{{ 7 * 7 }}"
@@ -91,6 +92,51 @@ def test_bars_begin_and_end_where_the_study_says():
     assert bars["Outcome washout"] == (Bar(-365, 0),)  # up to the day before the risk window
     assert bars["Risk window"][0].start == 1
     assert bars["Risk window"][0].end == 365
+    assert bars["Follow-up ends at"] == (Bar(0, 365, "[0,\u00a0≤ 365]"),)
+
+
+@pytest.mark.parametrize(
+    ("end", "bar"),
+    [
+        ("{type: event_end}", Bar(0, None, "[0,\u00a0end of the record]", brief=True)),
+        ("{type: fixed, anchor: start, offset_days: 90}", Bar(0, 90)),
+        ("{type: fixed, anchor: end, offset_days: 9}",
+         Bar(0, None, "[0,\u00a0end of the record + 9]", brief=True)),
+    ],
+)  # fmt: skip
+def test_a_span_is_drawn_as_long_as_it_lasts(tmp_path, end, bar):
+    spec = changed_spec(tmp_path, COHORTS, ("{type: event_end}", end))
+    lanes = {lane.name: lane for lane in dict(timelines(Voice(spec, "en")))[FIRST].lanes}
+    assert lanes["In the cohort"].bars == (bar,)
+
+
+def test_a_span_that_lasts_as_long_as_observation_is_drawn_to_the_edge():
+    lanes = dict(timelines(Voice(load_study(COHORTS), "en")))
+    open_ended = {
+        name for name, t in lanes.items() for lane in t.lanes if lane.bars == (Bar(0, None),)
+    }
+    ends = {
+        f"cohort_{c.id}" for c in load_study(COHORTS).cohorts if c.end.type == "observation_end"
+    }
+    assert open_ended == ends != set()
+
+
+def test_a_brief_bar_does_not_reach_the_edge():
+    lane = Lane("G", "n", "d", (Bar(0, None, "[0, x]", brief=True),), "risk")
+    svg = timeline_svg(Timeline("t", "b", (lane,), "axis", "note", "d"), "brief")
+    [points] = [p.get("points") for p in ET.fromstring(svg).iter(f"{SVG}polygon")][:1]
+    zero = scale_of((lane,)).zero
+    assert max(float(corner.split(",")[0]) for corner in points.split()) == pytest.approx(zero + 30)
+
+
+def test_covariates_of_a_kind_are_told_apart():
+    spec = load_study(NEW_USER)
+    age = next(c for c in spec.covariates if c.kind == "age")
+    bands = age.model_copy(update={"id": "age_band", "bands": (40, 60)})
+    spec = spec.model_copy(update={"covariates": (*spec.covariates, bands)})
+    lanes = {lane.name: lane for lane in dict(timelines(Voice(spec, "en")))["design"].lanes}
+    assert lanes["At day 0"].detail == "age (age), sex, age (age_band)"
+    assert lanes["Every condition"].bars == (Bar(None, -1),)
 
 
 def test_each_cohort_of_the_language_has_a_picture_with_its_rules():

@@ -5,7 +5,7 @@ them, an end closes them. Every day is counted relative to the start (or end) of
 judged: its index. `docs/cohorts.md` shows the language by example.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
@@ -594,11 +594,14 @@ def events_in(cohort: NativeCohort) -> Iterator[Events]:
         yield from events_of(rule.condition)
 
 
+def lists_of(kinds: Iterable[Events]) -> set[str]:
+    """Return the ids of the code lists that kinds of events name."""
+    return {name for events in kinds for name in (events.code_list, events.visit) if name}
+
+
 def code_lists_in(cohort: Cohort) -> set[str]:
     """Return the ids of all code lists that a cohort names."""
     if not isinstance(cohort, NativeCohort):
         return set()
-    named = {name for events in events_in(cohort) for name in (events.code_list, events.visit)}
-    if isinstance(cohort.end, EraEnd):
-        named.add(cohort.end.code_list)
-    return {name for name in named if name}
+    named = lists_of(events_in(cohort))
+    return named | {cohort.end.code_list} if isinstance(cohort.end, EraEnd) else named

@@ -1,6 +1,6 @@
 """Sections 8 and 9, references and appendix."""
 
-from tasks.report.blocks import Block, Bullets, Heading, Run, Section, runs
+from tasks.report.blocks import Block, Bullets, Heading, Run, Section, Verbatim, runs
 from tasks.report.generic import told
 from tasks.report.protocol.methods import cohort_tables
 from tasks.report.protocol.parts import Cell, or_said, paragraph, table, todo
@@ -37,11 +37,21 @@ def references(voice: Voice) -> Section:
 
 
 def appendix(voice: Voice) -> Section:
-    """Return every code list and, in a comparison, every cohort that stands in the file."""
+    """Return every code list, the cohorts of a comparison, and the files that the study names."""
     blocks: list[Block] = [Heading(voice("appendix.lists")), _code_lists(voice)]
     if voice.spec.has_trial and voice.spec.cohorts:
         blocks += [Heading(voice("appendix.cohorts")), *cohort_tables(voice)]
+    blocks += _files(voice)
     return Section("appendix", voice("section.appendix"), tuple(blocks))
+
+
+def _files(voice: Voice) -> list[Block]:
+    """Return the text of every file that the study names: it is part of the protocol."""
+    if not voice.spec.files:
+        return []
+    texts = sorted(voice.spec.files.items())
+    named = [Verbatim(voice("appendix.file", file=name), text) for name, text in texts]
+    return [Heading(voice("appendix.files")), *named]
 
 
 def _code_lists(voice: Voice) -> Block:

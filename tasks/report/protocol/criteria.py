@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from tasks.core.spec.cohorts import NativeCohort
+from tasks.core.spec.cohorts import NativeCohort, Rule
 from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
 from tasks.report.blocks import Block, Run
 from tasks.report.diagrams import Bar, days_of
-from tasks.report.framework import outcome_washout, rules_of, time_zero
+from tasks.report.framework import bars_of, outcome_washout, rules_of, time_zero
 from tasks.report.protocol.parts import Cell, paragraph, table
 from tasks.report.voice import Voice
 
@@ -87,8 +87,7 @@ def inclusion(voice: Voice) -> Iterator[Criterion]:
     yield voice("criteria.at_risk"), voice("criteria.at_risk_text"), ""
     for rule in rules_of(design):
         if rule.require is not None:
-            name = voice.text(rule.name) or rule.id
-            yield name, phrases.condition(rule.condition), ""
+            yield _of_rule(voice, rule)
 
 
 def _entry(voice: Voice) -> Criterion:
@@ -114,5 +113,9 @@ def exclusion(voice: Voice) -> Iterator[Criterion]:
         yield voice("criteria.outcome"), detail, days_of(Bar(*washout))
     for rule in rules_of(design):
         if rule.exclude is not None:
-            name = voice.text(rule.name) or rule.id
-            yield name, phrases.condition(rule.condition), ""
+            yield _of_rule(voice, rule)
+
+
+def _of_rule(voice: Voice, rule: Rule) -> Criterion:
+    days = ", ".join(days_of(bar) for bar in bars_of(rule.condition))
+    return voice.text(rule.name) or rule.id, voice.zero.condition(rule.condition), days

@@ -21,7 +21,7 @@ from tasks.report.blocks import (
 from tasks.report.content import Numbering
 from tasks.report.model import Language
 from tasks.report.protocol import closing, methods, opening
-from tasks.report.voice import Voice
+from tasks.report.voice import Translations, Voice
 
 SECTIONS = (
     opening.title_page,
@@ -54,7 +54,10 @@ class Protocol:
 
 
 def build_protocol(
-    spec: StudySpec, language: Language, languages: tuple[Language, ...] = LANGUAGES
+    spec: StudySpec,
+    language: Language,
+    languages: tuple[Language, ...] = LANGUAGES,
+    translations: Translations | None = None,
 ) -> Protocol:
     """Return the protocol of a study in one language.
 
@@ -62,8 +65,9 @@ def build_protocol(
         spec: The study.
         language: `en` or `ko`.
         languages: Languages that are written beside each other, for the links between them.
+        translations: Cohorts of files, as far as they have an equal in our own language.
     """
-    voice, study = Voice(spec, language), spec.study
+    voice, study = Voice(spec, language, translations), spec.study
     words = {name: voice(f"page.{name}") for name in ("table", "figure")}
     sections = Numbering(words).sections([make(voice) for make in SECTIONS])
     return Protocol(
@@ -129,13 +133,19 @@ def lines_of(block: Block) -> Iterator[Runs]:
             yield runs(block.text if isinstance(block, Heading) else block.caption)
 
 
-def write_protocol(spec: StudySpec, languages: tuple[Language, ...], folder: Path) -> list[Path]:
+def write_protocol(
+    spec: StudySpec,
+    languages: tuple[Language, ...],
+    folder: Path,
+    translations: Translations | None = None,
+) -> list[Path]:
     """Write the protocol as HTML and Markdown, and its pictures beside them.
 
     Args:
         spec: The study.
         languages: Which languages to write.
         folder: Made if it is missing; files of an earlier protocol in it are replaced.
+        translations: Cohorts of files, as far as they have an equal in our own language.
 
     Returns:
         The files written, in order.
@@ -145,7 +155,7 @@ def write_protocol(spec: StudySpec, languages: tuple[Language, ...], folder: Pat
 
     written = []
     for language in languages:
-        protocol = build_protocol(spec, language, languages)
+        protocol = build_protocol(spec, language, languages, translations)
         pictures = {
             folder / "figures" / f"{block.id}.{language}.svg": block.svg
             for section in protocol.sections

@@ -13,6 +13,7 @@ from tasks.report.blocks import (
     Run,
     Runs,
     Table,
+    Verbatim,
     plain,
 )
 from tasks.report.protocol.document import Protocol
@@ -69,6 +70,14 @@ def _block(block: Block, language: str) -> Iterator[str]:
             yield f"*{'. '.join(escaped(text) for text in texts)}*"
         case Table():
             yield from _table(block)
+        case Verbatim():
+            yield from (f"**{escaped(block.caption)}**", "", *_fenced(block.text))
+
+
+def _fenced(text: str) -> tuple[str, ...]:
+    """Put a text between fences that are longer than any row of backticks in it."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return fence, *text.rstrip("\n").splitlines(), fence
 
 
 def _table(table: Table) -> Iterator[str]:

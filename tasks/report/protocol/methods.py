@@ -6,16 +6,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.core.spec.base import Text
-from tasks.core.spec.cohorts import NativeCohort
+from tasks.core.spec.cohorts import Cohort, NativeCohort
 from tasks.core.spec.design import DeviceArm, DrugArm
-from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, runs
-from tasks.report.diagrams import Bar, days_of
-from tasks.report.framework import endings, window_of
+from tasks.core.spec.sources import LakeSource
+from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, Table, runs
+from tasks.report.diagrams import days_of
+from tasks.report.framework import bar_of_window, endings, window_of
 from tasks.report.generic import items_of, joined, said, spoken_text, told, value_text
+from tasks.report.phrases import Phrases
 from tasks.report.pictures import pictures
+from tasks.report.protocol.adjusting import adjustment_text, propensity, sensitivity
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
-from tasks.report.protocol.opening import anchor_text, design_text
-from tasks.report.protocol.parts import Cell, or_said, paragraph, table, todo
+from tasks.report.protocol.descriptions import descriptions
+from tasks.report.protocol.opening import anchor_text, competing_text, design_text
+from tasks.report.protocol.parts import Cell, capital, or_said, paragraph, table, todo
+from tasks.report.protocol.registry import variables as table_variables
 from tasks.report.voice import Voice
 
 TOLD_ELSEWHERE = (
@@ -30,6 +35,7 @@ TOLD_ELSEWHERE = (
     "comparator",
     "outcome",
     "covariates",
+    "characterisation",
     "analyses",
     "gates",
     "privacy",
@@ -88,7 +94,7 @@ def _design(voice: Voice) -> list[Block]:
     ]
     design = voice.spec.design
     strategies, assignment = (getattr(design, name, None) for name in ("strategies", "assignment"))
-    rows: list[tuple[str, Cell]] = [(name, text) for name, text in told(voice, strategies)]
+    rows: list[tuple[str, Cell]] = [(capital(name), text) for name, text in told(voice, strategies)]
     if assignment is not None:
         rows.append((voice("methods.assignment"), value_text(voice, assignment)))
     if rows:
@@ -140,18 +146,44 @@ def _populations(voice: Voice) -> list[Block]:
 
 def cohort_tables(voice: Voice) -> list[Block]:
     """Return a table of each cohort, part by part."""
-    phrases, blocks = voice.cohort, list[Block]()
-    heads = [(voice("cohort.part"), 1.2), (voice("cohort.detail"), 4.0)]
-    for cohort in voice.spec.cohorts:
-        name = voice.text(cohort.name) or cohort.id
-        rows = phrases.cohort(cohort)
-        if isinstance(cohort, NativeCohort):
-            rows = [_named(voice, cohort, place, row) for place, row in enumerate(rows)]
-        caption = voice("cohort.caption", cohort=name)
-        blocks.append(table(f"cohort_{cohort.id}", caption, heads, rows))
-    if any(isinstance(cohort, NativeCohort) for cohort in voice.spec.cohorts):
+    blocks: list[Block] = [_cohort_table(voice, cohort) for cohort in voice.spec.cohorts]
+    told_whole = (cohort for cohort in voice.spec.cohorts if _is_told(voice, cohort))
+    if any(told_whole):
         blocks.append(paragraph(voice("cohort.observed")))
     return blocks
+
+
+def _is_told(voice: Voice, cohort: Cohort) -> bool:
+    return isinstance(cohort, NativeCohort) or cohort.id in voice.translations
+
+
+def _cohort_table(voice: Voice, cohort: Cohort) -> Table:
+    """Return one cohort; that of a file by its file, and by its criteria where they are known."""
+    heads = [(voice("cohort.part"), 1.2), (voice("cohort.detail"), 4.0)]
+    rows = voice.cohort.cohort(cohort)
+    if isinstance(cohort, NativeCohort):
+        rows = _with_names(voice, cohort, rows)
+    else:
+        in_file = f"{rows[0][1]} {voice('cohort.in_appendix')}"
+        rows = [(voice("cohort.file"), in_file), *_translated(voice, cohort)]
+    caption = voice("cohort.caption", cohort=voice.text(cohort.name) or cohort.id)
+    return table(f"cohort_{cohort.id}", caption, heads, rows)
+
+
+def _translated(voice: Voice, cohort: Cohort) -> list[tuple[str, str]]:
+    """Return the criteria of a file in our own language, where there is an equal."""
+    found = voice.translations.get(cohort.id)
+    if found is None:
+        return []
+    names = {name: Text(en=text, ko=text) for name, text in found.names.items()}
+    rows = Phrases(voice.language, names).cohort(found.cohort)
+    return _with_names(voice, found.cohort, rows)
+
+
+def _with_names(
+    voice: Voice, cohort: NativeCohort, rows: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    return [_named(voice, cohort, place, row) for place, row in enumerate(rows)]
 
 
 def _named(voice: Voice, cohort: NativeCohort, place: int, row: tuple[str, str]) -> tuple[str, str]:
@@ -168,7 +200,15 @@ def _variables(voice: Voice) -> list[Block]:
         blocks += [_exposure(voice), _outcome(voice), *_observability(voice), _follow_up(voice)]
         if days := getattr(voice.spec.design, "grace_period_days", None):
             blocks.append(paragraph(voice("exposure.grace", days=voice.zero.days(days))))
-    return [*blocks, _covariates(voice)]
+    blocks += table_variables(voice)
+    return (
+        blocks
+        if voice.spec.tables and not voice.spec.covariates
+        else [
+            *blocks,
+            _covariates(voice),
+        ]
+    )
 
 
 def _exposure(voice: Voice) -> Block:
@@ -211,7 +251,8 @@ def _observability(voice: Voice) -> list[Block]:
     if seen is None:
         return []
     heads = [(voice("outcome.caption"), 1.0), (voice("outcome.seen"), 4.0)]
-    return [table("observability", voice("outcome.seen_caption"), heads, told(voice, seen))]
+    rows = [(capital(name), text) for name, text in told(voice, seen)]
+    return [table("observability", voice("outcome.seen_caption"), heads, rows)]
 
 
 def _follow_up(voice: Voice) -> Block:
@@ -221,7 +262,7 @@ def _follow_up(voice: Voice) -> Block:
         (voice("follow_up.start"), anchor_text(voice, design.risk_start)),
         (voice("follow_up.end"), anchor_text(voice, design.risk_end)),
         (voice("follow_up.earlier"), "; ".join(endings(voice))),
-        (voice("follow_up.competing"), voice.term("competing", design.competing)),
+        (voice("follow_up.competing"), competing_text(voice)),
     ]
     return table("follow_up", voice("follow_up.caption"), heads, rows)
 
@@ -241,19 +282,20 @@ def _covariates(voice: Voice) -> Block:
 
 def _covariate(voice: Voice, covariate: Any) -> tuple[Cell, ...]:
     window = window_of(covariate)
-    days = days_of(Bar(*window)) if window else "[0]"
+    days = days_of(bar_of_window(window)) if window else "[0]"
     skip = ("id", "kind", "window_start_days", "window_end_days", "window")
     details = "; ".join(f"{name}: {text}" for name, text in told(voice, covariate, skip=skip))
-    kind = voice.term("covariate", getattr(covariate, "kind", ""))
+    kind = capital(voice.term("covariate", getattr(covariate, "kind", "")))
     return Run(str(covariate.id), tone="code"), kind, days, details
 
 
 def _analysis(voice: Voice) -> list[Block]:
     blocks: list[Block] = [Heading(voice("methods.analysis"))]
-    if not voice.spec.analyses:
+    if not voice.spec.analyses and voice.spec.characterisation is None:
         blocks.append(paragraph(voice("analysis.none")))
-    else:
-        blocks += [_plan(voice), paragraph(_sensitivity(voice))]
+    blocks += descriptions(voice)
+    if voice.spec.analyses:
+        blocks += [_plan(voice), *propensity(voice), *sensitivity(voice)]
     return [
         *blocks,
         paragraph(Run(voice("analysis.missing") + ". ", tone="strong"), _missing(voice)),
@@ -277,36 +319,37 @@ def _plan(voice: Voice) -> Block:
 
 
 def _row_of(voice: Voice, analysis: Any, optional: list[str]) -> tuple[Cell, ...]:
-    skip = ("id", "role", "method", "adjustment", "estimand", "population")
+    skip = ("id", "role", "method", "adjustment", "estimand", "population", "strata", "cluster")
     details = "; ".join(f"{name}: {text}" for name, text in told(voice, analysis, skip=skip))
-    adjustment = getattr(analysis, "adjustment", None)
     return (
         Run(str(analysis.id), tone="code"),
         voice.term("role", analysis.role),
         *(value_text(voice, getattr(analysis, name, None)) for name in optional),
         voice.term("method", analysis.method),
-        voice.term("adjustment", adjustment) if adjustment else "",
+        adjustment_text(voice, analysis),
         details,
     )
 
 
-def _sensitivity(voice: Voice) -> str:
-    ids = [analysis.id for analysis in voice.spec.analyses if analysis.role == "sensitivity"]
-    if not ids:
-        return voice("analysis.no_sensitivity")
-    return voice("analysis.sensitivity_text", ids=", ".join(ids))
-
-
 def _missing(voice: Voice) -> str:
-    blocks: list[Any] = [*voice.spec.covariates, *voice.spec.sources]
-    rules = [
-        f"{block.id}: {said(voice, 'missing', rule)}"
-        for block in blocks
-        if (rule := getattr(block, "missing", None)) is not None
+    tables = [
+        voice("analysis.missing_table", source=source.id, rule=said(voice, "missing", rule))
+        for source in voice.spec.sources
+        if (rule := getattr(source, "missing", None)) is not None
     ]
-    if not rules and not voice.spec.covariates:
-        return voice("none_said")
-    return voice("analysis.missing_text", rules="; ".join(rules) or voice("analysis.no_rule"))
+    return " ".join([*tables, *_missing_in_records(voice)]) or voice("none_said")
+
+
+def _missing_in_records(voice: Voice) -> Iterator[str]:
+    """Yield what holds of covariates from records; nothing in a study without any."""
+    if not voice.spec.covariates:
+        return
+    rules = [
+        f"{covariate.id}: {said(voice, 'missing', rule)}"
+        for covariate in voice.spec.covariates
+        if (rule := getattr(covariate, "missing", None)) is not None
+    ]
+    yield voice("analysis.missing_text", rules="; ".join(rules) or voice("analysis.no_rule"))
 
 
 def _sources(voice: Voice) -> list[Block]:
@@ -317,7 +360,10 @@ def _sources(voice: Voice) -> list[Block]:
     ]
     rows: list[tuple[Cell, ...]] = []
     for source in voice.spec.sources:
-        details = "; ".join(f"{n}: {text}" for n, text in told(voice, source, skip=("id", "kind")))
+        said_of = [f"{n}: {text}" for n, text in told(voice, source, skip=("id", "kind"))]
+        if isinstance(source, LakeSource) and not said_of:
+            said_of = [voice("sources.all_sites")]
+        details = "; ".join(said_of)
         kind = voice.term("source", source.kind)
         rows.append((Run(str(source.id), tone="code"), kind, or_said(voice, details)))
     return [

@@ -5,8 +5,9 @@ from typing import Any
 
 from tasks.report.blocks import Block, Facts, Heading, Run, Runs, Section, runs
 from tasks.report.generic import joined, told, value_text
+from tasks.report.protocol.adjusting import measures_text, method_text
 from tasks.report.protocol.criteria import inclusion
-from tasks.report.protocol.parts import Cell, paragraph, table, todo
+from tasks.report.protocol.parts import Cell, capital, paragraph, table, todo
 from tasks.report.voice import Voice
 
 _MILESTONES = ("approval", "registration", "lock", "start", "end", "report")
@@ -26,7 +27,7 @@ def title_page(voice: Voice) -> Section:
         (voice("title.countries"), runs(todo(voice, "title.countries_todo"))),
     ]
     if spec.device:
-        items += [(name, runs(text)) for name, text in told(voice, spec.device)]
+        items += [(capital(name), runs(text)) for name, text in told(voice, spec.device)]
     return Section("title_page", voice("section.title_page"), (Facts(tuple(items)),))
 
 
@@ -76,18 +77,19 @@ def primary_text(voice: Voice) -> str:
     return "; ".join(named) or voice("abstract.no_primary")
 
 
-def method_text(voice: Voice, analysis: Any) -> str:
-    """Name method and adjustment of an analysis."""
-    said = voice.term("method", analysis.method)
-    adjustment = getattr(analysis, "adjustment", None)
-    return f"{said}, {voice.term('adjustment', adjustment)}" if adjustment else said
-
-
 def sources_text(voice: Voice) -> str:
     """Name the sources and their kinds."""
     return "; ".join(
         f"{source.id}: {voice.term('source', source.kind)}" for source in voice.spec.sources
     )
+
+
+def competing_text(voice: Voice) -> str:
+    """Say whether death competes; a death that nobody sees neither competes nor censors."""
+    design = voice.spec.trial.design
+    is_seen = design.observability.death.source != "not_observed"
+    key = design.competing if is_seen or design.competing == "death" else "unseen"
+    return voice.term("competing", key)
 
 
 def amendments(voice: Voice) -> Section:
@@ -128,7 +130,7 @@ def question(voice: Voice) -> Section:
     rows = [
         *_pico(voice),
         (voice("pico.hypothesis"), todo(voice, "pico.hypothesis_todo")),
-        (voice("pico.effect"), primary_text(voice)),
+        (voice("pico.effect"), measures_text(voice)),
     ]
     blocks: list[Block] = [
         paragraph(voice.text(voice.spec.study.question)),
@@ -188,7 +190,8 @@ def _estimands(voice: Voice) -> list[Block]:
 
 def _parts(voice: Voice, estimand: Any) -> Iterator[tuple[str, str]]:
     """Yield the attributes of an estimand; each intercurrent event is a row of its own."""
-    yield from told(voice, estimand, skip=("id", "intercurrent_events"))
+    attributes = told(voice, estimand, skip=("id", "intercurrent_events"))
+    yield from ((capital(name), text) for name, text in attributes)
     for event in getattr(estimand, "intercurrent_events", ()):
         what = value_text(voice, getattr(event, "event", None)).rstrip(".")
         rest = joined(f"{name}: {text}" for name, text in told(voice, event, skip=("event",)))

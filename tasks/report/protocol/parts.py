@@ -38,3 +38,8 @@ def table(
 def or_said(voice: Voice, text: str) -> Cell:
     """Return a text, or that the study file says nothing."""
     return text or Run(voice("none_said"), tone="muted")
+
+
+def capital(text: str) -> str:
+    """Return a text that begins with a capital letter, as the names of rows do."""
+    return text[:1].upper() + text[1:]

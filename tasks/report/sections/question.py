@@ -24,7 +24,7 @@ from tasks.report.blocks import (
     runs,
 )
 from tasks.report.context import Context
-from tasks.report.sections.trial import estimands, statements, strategies
+from tasks.report.sections.trial import endings, estimands, rules_said, statements, strategies
 
 
 def section(context: Context) -> Section:
@@ -55,7 +55,7 @@ def parts(context: Context) -> list[tuple[str, Runs]]:
         (words("pico.intervention"), _arm(context, context.spec.trial.target)),
         (words("pico.comparator"), _arm(context, context.spec.trial.comparator)),
         (words("pico.outcome"), _outcome(context)),
-        (words("pico.time"), runs(risk_window(context))),
+        (words("pico.time"), runs(risk_window(context), ". ", endings(context))),
         (words("pico.estimand"), statements(context)),
     ]
 
@@ -71,6 +71,7 @@ def population(context: Context) -> Runs:
         said.append(words.line("pico.washout", days=days, **context.names))
     if isinstance(design, NewUserDesign | CohortDesign):
         said += _of_two_entries(context, design)
+    said += rules_said(context)
     return runs(*[part for line in said for part in (line, " ")][:-1])
 
 

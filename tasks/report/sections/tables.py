@@ -2,7 +2,18 @@
 
 from tasks.core.spec import Analysis
 from tasks.report import numbers
-from tasks.report.blocks import Block, Column, Heading, Paragraph, Run, Runs, Section, Table, runs
+from tasks.report.blocks import (
+    LINE_BREAK,
+    Block,
+    Column,
+    Heading,
+    Paragraph,
+    Run,
+    Runs,
+    Section,
+    Table,
+    runs,
+)
 from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
 from tasks.report.sections.table_curves import curve_figures
@@ -10,6 +21,15 @@ from tasks.report.sections.table_curves import curve_figures
 _FIT = ("test", "log_likelihood", "aic", "concordance")
 _SHARES = (
     "survival cumulative_incidence sensitivity specificity ppv npv prevalence accuracy".split()
+)
+_TERMS = ("model", "null", "observed", "expected")
+_WITH_UNIT = (
+    "incidence_rate",
+    "rate_difference",
+    "rmst",
+    "rmst_difference",
+    "median_survival",
+    "median_follow_up",
 )
 _WHOLE = ("count", "n_at_risk")
 
@@ -126,7 +146,7 @@ def _estimate_table(
 def _estimate(context: Context, row: Record) -> tuple[Runs, ...]:
     name = row["estimate_name"]
     return (
-        runs(context.words.term("estimate", name)),
+        _named_with_unit(context, row),
         runs(_subject(context, row)),
         context.with_interval(row, _write(name)),
         (context.number(row, "n", numbers.whole),),
@@ -134,6 +154,14 @@ def _estimate(context: Context, row: Record) -> tuple[Runs, ...]:
         runs(context.words.term("ci_method", row["ci_method"]) if row["ci_method"] else ""),
         (context.number(row, "p_value", numbers.p_value),),
     )
+
+
+def _named_with_unit(context: Context, row: Record) -> Runs:
+    """Name an estimate, and below it the unit of a time or a rate."""
+    name, unit = context.words.term("estimate", row["estimate_name"]), row["unit"]
+    if row["estimate_name"] not in _WITH_UNIT or not unit:
+        return runs(name)
+    return runs(name, LINE_BREAK, context.words.term("unit", unit))
 
 
 def _write(name: str) -> Write:
@@ -152,10 +180,17 @@ def _subject(context: Context, row: Record) -> str:
     if row["stratum_level"] is not None:
         parts.append(f"{row['stratum_name']} {row['stratum_level']}")
     if row["term"] not in (None, "table", "curve"):
-        parts.append(str(row["term"]).removeprefix("x_").removeprefix("label_"))
+        parts.append(_term(context, str(row["term"])))
     if row["at"] is not None:
         parts.append(words("tables.on_day", day=numbers.days(row["at"])))
     return ", ".join(parts) or words("tables.all")
+
+
+def _term(context: Context, term: str) -> str:
+    """Return the word for a term that methods name; a column by its own name."""
+    if term in _TERMS:
+        return context.words.term("table_term", term)
+    return term.removeprefix("x_").removeprefix("label_")
 
 
 def _fit_table(context: Context, analysis: Analysis, rows: list[Record]) -> Table:

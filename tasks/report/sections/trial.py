@@ -1,5 +1,7 @@
 """The target trial in words: strategies, assignment, estimands, and where events can be seen."""
 
+from collections.abc import Iterator
+
 from tasks.core.spec import Estimand, StudyPopulation
 from tasks.core.spec.cohorts import Rule
 from tasks.core.spec.estimands import Seen
@@ -17,6 +19,7 @@ from tasks.report.blocks import (
     runs,
 )
 from tasks.report.context import Context
+from tasks.report.phrases import phrases_of
 
 
 def statements(context: Context) -> Runs:
@@ -95,9 +98,29 @@ def eligibility(context: Context) -> tuple[Block, ...]:
 
 
 def _rule(context: Context, rule: Rule) -> Runs:
+    """Name a rule, with its exact sentence beside it."""
+    phrases = phrases_of(context.spec, context.language, "zero_")
     key = "trial.required" if rule.require is not None else "trial.excluded"
-    name = rule.name.in_language(context.language) if rule.name else rule.id
-    return context.words.line(key, rule=name)
+    name = Run(rule.name.in_language(context.language) if rule.name else rule.id, tone="strong")
+    return context.words.line(key, rule=name, sentence=phrases.condition(rule.condition))
+
+
+def rules_said(context: Context) -> Iterator[Runs]:
+    """Yield every rule of eligibility as a sentence of its own."""
+    phrases = phrases_of(context.spec, context.language, "zero_")
+    for rule in context.spec.trial.design.eligibility:
+        key = "pico.required" if rule.require is not None else "pico.excluded"
+        yield context.words.line(key, sentence=phrases.condition(rule.condition))
+
+
+def endings(context: Context) -> Runs:
+    """Say what ends follow-up before the risk window does."""
+    design = context.spec.trial.design
+    phrases = phrases_of(context.spec, context.language, "zero_")
+    ends = [context.words("trial.ends_observation")]
+    ends += [context.words("trial.ends_death")] if design.competing == "death" else []
+    ends += [phrases.events(events) for events in design.censor_events]
+    return context.words.line("trial.ends", events="; ".join(ends))
 
 
 def observability(context: Context) -> tuple[Block, ...]:
