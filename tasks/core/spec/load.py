@@ -98,12 +98,21 @@ def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], set[str], li
     invalid = {str(place[0]) for place in document.refused if place}
     invalid |= {str(error["loc"][0]) for error in errors if error["loc"]}
     # A block whose name is misspelt is not absent.
-    invalid |= {str(nearest(name, BLOCKS)) for name in invalid - set(BLOCKS)}
+    meant = {name: str(nearest(name, BLOCKS)) for name in invalid - set(BLOCKS)}
+    invalid |= set(meant.values())
     value = document.value if isinstance(document.value, dict) else {}
     valid = {name: value[name] for name in BLOCKS if name in value and name not in invalid}
     made: dict[str, Any] = {name: _block(name, block) for name, block in valid.items()}
-    wrong = [*document.refused, *(error["loc"] for error in errors)]
-    cut = {name: block for name in invalid if (block := _in_part(document, name, wrong))}
+    wrong = [path for path in (*document.refused, *(error["loc"] for error in errors)) if path]
+    cut = {
+        name: block
+        for name in sorted(invalid & set(BLOCKS_IN_PART))
+        if (
+            block := _in_part(
+                document, name, [p for p in wrong if name in {p[0], meant.get(str(p[0]))}]
+            )
+        )
+    }
     needed = {name for name, info in StudySpec.model_fields.items() if info.is_required()}
     lost = (invalid | (needed - made.keys())) - cut.keys()
     return StudySpec.model_construct(**(made | cut)), lost, set(cut), faults
@@ -112,11 +121,12 @@ def _valid_blocks(document: Document) -> tuple[StudySpec, set[str], set[str], li
 def _in_part(document: Document, name: str, wrong: Iterable[KeyPath]) -> tuple[Any, ...] | None:
     """Return the entries of a block, with `Unread` for those that are not valid.
 
-    None when the block as a whole is at fault, or an entry has no name by which others know it.
+    `wrong` are the places at fault within the block. None when the block as a whole is at fault,
+    or an entry has no name by which others know it.
     """
     block = document.value.get(name) if isinstance(document.value, dict) else None
-    places = [path[1:2] for path in wrong if path and nearest(path[0], BLOCKS) == name]
-    if name not in BLOCKS_IN_PART or not isinstance(block, list) or () in places:
+    places = [path[1:2] for path in wrong]
+    if not isinstance(block, list) or () in places:
         return None
     lost = {place[0] for place in places}
     made = tuple(
