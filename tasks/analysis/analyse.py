@@ -122,7 +122,7 @@ def failed_primary(rows: list[Row]) -> list[Row]:
         for r in rows
         if r["role"] == "primary"
         and r["status"] == "not_estimable"
-        and r["statistic_name"] != "proportional_hazards"  # beside an estimate, not one itself
+        and r.get("statistic_name") != "proportional_hazards"  # beside an estimate, not one itself
     ]
 
 

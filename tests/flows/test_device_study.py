@@ -84,7 +84,9 @@ def test_the_report_states_the_trial(outcome):
 
 def test_only_what_the_study_names_is_a_covariate(outcome):
     balance = pl.read_parquet(outcome.folder / "balance.parquet")
-    assert set(balance["covariate"]) == {
+    of_place = [c for c in balance["covariate"] if c.startswith(("site=", "quarter="))]
+    assert any(c.startswith("site=sim-") for c in of_place)
+    assert set(balance["covariate"]) - set(of_place) == {
         "age", "sex=8532", "history=copd", "history=diabetes",
     }  # fmt: skip
     assert "만성폐쇄성폐질환" in set(balance["label_ko"])

@@ -144,6 +144,7 @@ def test_a_primary_analysis_that_cannot_be_estimated_fails_the_run(demo_home, tm
          "{id: rmst_overlap, role: primary, method: rmst, adjustment: overlap, horizon_days: 900}"),
     )  # fmt: skip
     ran = causeway("run", study, "--json", home=home.root)
+    assert ran.stdout, ran.stderr
     outcome = json.loads(ran.stdout)
     assert (ran.returncode, outcome["status"]) == (14, "failed")
     assert "horizon 900" in outcome["messages"][0]["what"]
