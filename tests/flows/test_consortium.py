@@ -80,6 +80,7 @@ def assert_exactly(out, home):
     assert len(expected) > 100
 
 
+@pytest.mark.slow
 def test_the_dirty_scenario_is_found_out_in_every_form(tmp_path):
     made = simulate_consortium(tmp_path / "out", 2400, 4, 7, "dirty", potential=0)
     home = Home(tmp_path / "home").prepare()

@@ -92,6 +92,7 @@ def test_a_killed_run_is_done_again_to_the_same_bytes(demo_home, tmp_path, secon
     assert killed_and_run_again(demo_home, tmp_path / "home", seconds) == published_bytes(demo_home)
 
 
+@pytest.mark.slow
 def test_two_runs_and_an_ingest_at_once_do_not_disturb_one_another(demo_home, tmp_path):
     home = copy_of(demo_home, tmp_path / "home")
     other = delivery_of_another_site(demo_home, tmp_path / "other")
