@@ -75,11 +75,12 @@ def _lost_at(con: Connection, spec: StudySpec, cohort: NativeCohort, person_id: 
 
 def _openings(con: Connection, cohort: NativeCohort, person_id: int) -> list[Record]:
     """Return each moment that could open a span, with the rules that it passes."""
+    if not cohort.rules:
+        return []
     found = _records(
         con,
-        "select start_date, mask from cohort.rule_mask "
-        "where cohort_id = $cohort and person_id = $person order by start_date, index_id",
-        cohort=cohort.id,
+        f"select start_date, mask from cohort.{cohort.id}__mask "  # noqa: S608 - name of our own
+        "where person_id = $person order by start_date, index_id",
         person=person_id,
     )
     return [
@@ -166,9 +167,9 @@ def near_misses(con: Connection, spec: StudySpec, cohort: NativeCohort, rule: st
     place = [r.id for r in cohort.rules].index(rule)
     others = (1 << len(cohort.rules)) - 1 - (1 << place)
     con.execute(
-        "create or replace temp table missing as "
-        "select person_id, min(start_date) as start_date from cohort.rule_mask "
-        "where cohort_id = $cohort and mask = $others and person_id not in "
+        "create or replace temp table missing as "  # noqa: S608 - name of our own
+        "select person_id, min(start_date) as start_date "
+        f"from cohort.{cohort.id}__mask where mask = $others and person_id not in "
         "(select person_id from cohort.cohort where cohort_id = $cohort) group by person_id",
         {"cohort": cohort.id, "others": others},
     )

@@ -8,9 +8,6 @@ from tasks.core.sql import build_table
 
 _TABLES = {
     "cohort.cohort": "cohort_id varchar, person_id bigint, start_date date, end_date date",
-    "cohort.rule_mask": (
-        "cohort_id varchar, index_id bigint, person_id bigint, start_date date, mask bigint"
-    ),
     "cohort.cohort_attrition": (
         "cohort_id varchar, step integer, step_id varchar, records bigint, persons bigint"
     ),
@@ -22,9 +19,9 @@ def create_cohort_tables(con: duckdb.DuckDBPyConnection) -> None:
 
     `cohort.born` and `cohort.observed` hold birth and observation of every person.
 
-    `cohort.cohort` has one row a span; `cohort.rule_mask` one row an opening, bit n of `mask` set
-    when it passes rule n; `cohort.cohort_attrition` one row a step, with what is left after it:
-    records, and different persons.
+    `cohort.cohort` has one row a span; `cohort.cohort_attrition` one row a step, with what is left
+    after it: records, and different persons. A cohort with rules leaves `cohort.<id>__mask`, one
+    row an opening, bit n of `mask` set when it passes rule n.
     """
     con.execute("create schema if not exists cohort")
     build_table(con, "cohort.born")
@@ -51,12 +48,6 @@ def build_native(
     for statement in statements:
         con.execute(statement.create)
     _count(con, cohort, statements)
-    if cohort.rules:
-        con.execute(
-            "insert into cohort.rule_mask select $cohort, index_id, person_id, start_date, mask "
-            f"from cohort.{cohort.id}__mask",
-            {"cohort": cohort.id},
-        )
     spans = _store(con, cohort, statements[-1].table)
     con.execute("commit")
     return spans
@@ -89,36 +80,31 @@ def _count(
     domains = sorted({events.domain for events in cohort.entry.any})
     records = " union all ".join(f"select person_id from clean.{name}" for name in domains)
     counts = [("records_in_lake", f"({records})")]
-    opened = next(s for s in reversed(statements) if s.step_id in _OPENING).table
     for statement in statements:
         if statement.counts:
             counts.append((statement.step_id, f"cohort.{statement.table}"))
         elif statement.step_id == "rules":
             counts += [
-                (rule.id, f"({_passing(cohort, opened, place + 1)})")
+                (rule.id, f"({_passing(cohort, place + 1)})")
                 for place, rule in enumerate(cohort.rules)
             ]
-    one_each = {"limit", "spans", *(rule.id for rule in cohort.rules)}
     counted = " union all ".join(
-        f"select $cohort, {step}, '{step_id}', count(*), {persons} from {of} as t"
+        f"select $cohort, {step}, '{step_id}', count(*), {_persons(cohort, step_id)} from {of} as t"
         for step, (step_id, of) in enumerate(counts, 1)
-        for persons in [
-            "count(*)"
-            if cohort.entry.limit != "all" and step_id in one_each
-            else "count(distinct person_id)"
-        ]
     )
     con.execute(f"insert into cohort.cohort_attrition {counted}", {"cohort": cohort.id})
 
 
-_OPENING = ("entry_events", "in_time", "in_observation", "limit")
+def _persons(cohort: NativeCohort, step_id: str) -> str:
+    """How persons are counted: not among all records, and once a row where each has one at most."""
+    if step_id == "records_in_lake":
+        return "null"
+    one_each = {"limit", "spans", *(rule.id for rule in cohort.rules)}
+    is_one = cohort.entry.limit != "all" and step_id in one_each
+    return "count(*)" if is_one else "count(distinct person_id)"
 
 
-def _passing(cohort: NativeCohort, opened: str, rules: int) -> str:
+def _passing(cohort: NativeCohort, rules: int) -> str:
     """Openings that pass the first so many rules."""
     passed = (1 << rules) - 1
-    return (
-        f"select opened.person_id from cohort.{opened} as opened "
-        f"inner join cohort.{cohort.id}__mask as judged on opened.index_id = judged.index_id "
-        f"where judged.mask & {passed} = {passed}"
-    )
+    return f"select person_id from cohort.{cohort.id}__mask where mask & {passed} = {passed}"
