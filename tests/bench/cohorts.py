@@ -77,8 +77,8 @@ def bench_cohorts(folder, persons):
     with duck(folder / "cohorts.duckdb") as con:
         lay_out(con, made)
         cohort = NativeCohort.model_validate(parse_yaml(COHORT, "bench").value)
-        hand, expected = min(timed(lambda: con.execute(BY_HAND).fetchone()) for _ in range(3))
-        ours = min(timed(lambda: build(con, cohort))[0] for _ in range(3))
+        hand, expected = min(timed(lambda: con.execute(BY_HAND).fetchone()) for _ in range(9))
+        ours = min(timed(lambda: build(con, cohort))[0] for _ in range(9))
         got = con.execute(
             "select count(*), sum(end_date - start_date + 1) from cohort.cohort"
         ).fetchone()

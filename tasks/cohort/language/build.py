@@ -47,8 +47,8 @@ def build_native(
     con.execute("begin")
     for statement in statements:
         con.execute(statement.create)
-    _count(con, cohort, statements)
     spans = _store(con, cohort, statements[-1].table)
+    _count(con, cohort, statements)
     con.execute("commit")
     return spans
 
@@ -81,7 +81,9 @@ def _count(
     records = " union all ".join(f"select person_id from clean.{name}" for name in domains)
     counts = [("records_in_lake", f"({records})")]
     for statement in statements:
-        if statement.counts:
+        if statement.step_id == "spans":
+            counts.append(("spans", f"(from cohort.cohort where cohort_id = '{cohort.id}')"))
+        elif statement.counts:
             counts.append((statement.step_id, f"cohort.{statement.table}"))
         elif statement.step_id == "rules":
             counts += [

@@ -214,7 +214,8 @@ def _spans(cohort: NativeCohort, opened: str, with_codes: frozenset[str]) -> Ite
     query = _ended(cohort, before, with_codes)
     yield Statement("ended", table, about, query, counts=False, is_view=True)
     before, table = table, _name(cohort, "spans")
-    yield Statement("spans", table, "The spans of the cohort.", _collapsed(cohort, before))
+    about = "The spans of the cohort."
+    yield Statement("spans", table, about, _collapsed(cohort, before), is_view=True)
 
 
 def _kept(cohort: NativeCohort, opened: str) -> str:
