@@ -11,13 +11,15 @@ _TABLES = {
     "cohort.cohort_attrition": (
         "cohort_id varchar, step integer, step_id varchar, records bigint, persons bigint"
     ),
+    "cohort.lake_records": "domain varchar, records bigint",
 }
 
 
 def create_cohort_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Create the tables that every cohort of a study reads, and those it adds to, empty.
 
-    `cohort.born` and `cohort.observed` hold birth and observation of every person.
+    `cohort.born` and `cohort.observed` hold birth and observation of every person;
+    `cohort.lake_records` the records of each domain that a cohort has counted so far.
 
     `cohort.cohort` has one row a span; `cohort.cohort_attrition` one row a step, with what is left
     after it: records, and different persons. A cohort with rules leaves `cohort.<id>__mask`, one
@@ -43,7 +45,6 @@ def build_native(
         with_codes: Ids of the code lists that hold source codes.
     """
     statements = statements_of(cohort, with_codes)
-    _clear(con, statements)
     con.execute("begin")
     for statement in statements:
         con.execute(statement.create)
@@ -51,17 +52,6 @@ def build_native(
     _count(con, cohort, statements)
     con.execute("commit")
     return spans
-
-
-def _clear(con: duckdb.DuckDBPyConnection, statements: tuple[Statement, ...]) -> None:
-    """Drop what an earlier cohort of the same id left: a table cannot take the place of a view."""
-    left = con.execute(
-        "select table_type, table_name from information_schema.tables "
-        "where table_schema = 'cohort' and list_contains($names, table_name)",
-        {"names": [statement.table for statement in statements]},
-    ).fetchall()
-    for kind, name in left:
-        con.execute(f"drop {'view' if kind == 'VIEW' else 'table'} cohort.{name}")
 
 
 def _store(con: duckdb.DuckDBPyConnection, cohort: NativeCohort, table: str) -> int:
@@ -77,9 +67,7 @@ def _count(
     con: duckdb.DuckDBPyConnection, cohort: NativeCohort, statements: tuple[Statement, ...]
 ) -> None:
     """Add the steps of a cohort to its attrition, from the records of its tables on."""
-    domains = sorted({events.domain for events in cohort.entry.any})
-    records = " union all ".join(f"select person_id from clean.{name}" for name in domains)
-    counts = [("records_in_lake", f"({records})")]
+    counts = list[tuple[str, str]]()
     for statement in statements:
         if statement.step_id == "spans":
             counts.append(("spans", f"(from cohort.cohort where cohort_id = '{cohort.id}')"))
@@ -92,15 +80,30 @@ def _count(
             ]
     counted = " union all ".join(
         f"select $cohort, {step}, '{step_id}', count(*), {_persons(cohort, step_id)} from {of} as t"
-        for step, (step_id, of) in enumerate(counts, 1)
+        for step, (step_id, of) in enumerate(counts, 2)
     )
-    con.execute(f"insert into cohort.cohort_attrition {counted}", {"cohort": cohort.id})
+    con.execute(
+        "insert into cohort.cohort_attrition "
+        f"select $cohort, 1, 'records_in_lake', $records, null union all {counted}",
+        {"cohort": cohort.id, "records": _records_in_lake(con, cohort)},
+    )
+
+
+def _records_in_lake(con: duckdb.DuckDBPyConnection, cohort: NativeCohort) -> int:
+    """Return the records of the domains that can open a span; each domain is counted once."""
+    domains = {events.domain for events in cohort.entry.any}
+    known = dict(con.execute("from cohort.lake_records").fetchall())
+    for domain in sorted(domains - known.keys()):
+        found = con.execute(f"select $domain, count(*) from clean.{domain}", {"domain": domain})
+        known.update(found.fetchall())
+        con.execute("insert into cohort.lake_records values (?, ?)", [domain, known[domain]])
+    return sum(known[domain] for domain in domains)
 
 
 def _persons(cohort: NativeCohort, step_id: str) -> str:
-    """How persons are counted: not among all records, and once a row where each has one at most."""
-    if step_id == "records_in_lake":
-        return "null"
+    """How persons are counted: by rows where each has one at most; a limit loses nobody."""
+    if step_id == "in_observation" and cohort.entry.limit in {"first", "last"}:
+        return f"(select count(*) from cohort.{cohort.id}__opened)"
     one_each = {"limit", "spans", *(rule.id for rule in cohort.rules)}
     is_one = cohort.entry.limit != "all" and step_id in one_each
     return "count(*)" if is_one else "count(distinct person_id)"

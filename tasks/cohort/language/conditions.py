@@ -34,6 +34,8 @@ from tasks.core.spec.cohorts import (
     Window,
 )
 
+_ANY = ("count(*) >= 1", "count(*) > 0")  # every row of the join is one already
+
 
 @dataclass(slots=True)
 class Query:
@@ -150,11 +152,8 @@ def truth_of(query: Query, condition: Condition, index: str) -> str:
     match condition:
         case Counted():
             return _counted(query, condition, index)
-        case AgeRule():
-            return _of_person(query, index, age_on("moment.start_date", condition.age))
-        case SexRule():
-            concepts = ", ".join(str(SEX.get(str(s), s)) for s in condition.sex)
-            return _of_person(query, index, [f"born.gender_concept_id in ({concepts})"])
+        case AgeRule() | SexRule():
+            return _is_in(index, query.step("persons", _of_person(condition, index)))
         case ObservedRule():
             around = condition.observation
             low = shifted(f"{index}.observed_from", around.prior_days)
@@ -178,13 +177,17 @@ def _group(query: Query, group: Group, index: str) -> str:
     return f"{total} {sign} {bound}"
 
 
-def _of_person(query: Query, index: str, parts: Iterator[str] | list[str]) -> str:
-    step = query.step(
-        "persons",
-        f"select moment.index_id\n\nfrom {index} as moment\n\n"
-        "inner join cohort.born\n    on moment.person_id = born.person_id\n\n" + conditions(parts),
+def _of_person(condition: AgeRule | SexRule, index: str) -> str:
+    """Return the select of the moments at which the person has the age or the sex."""
+    if isinstance(condition, AgeRule):
+        parts = list(age_on("moment.start_date", condition.age))
+    else:
+        concepts = ", ".join(str(SEX.get(str(s), s)) for s in condition.sex)
+        parts = [f"born.gender_concept_id in ({concepts})"]
+    return (
+        f"select moment.person_id, moment.index_id\n\nfrom {index} as moment\n\n"
+        f"inner join cohort.born\n    on moment.person_id = born.person_id\n\n{conditions(parts)}"
     )
-    return _is_in(index, step)
 
 
 def _is_in(index: str, step: str) -> str:
@@ -201,13 +204,13 @@ def _counted(query: Query, counted: Counted, index: str) -> str:
         "visit": f"count(distinct {events}.visit_occurrence_id)",
     }[counted.distinct]
     having, is_absence = _bound(counted, number)
+    grouped = f"\n\ngroup by moment.index_id\n\nhaving {having}"
     joined = AND.join(_around(counted, events))
     step = query.step(
         "counted",
         f"select moment.index_id\n\nfrom {index} as moment\n\n"
-        f"inner join {events}\n"
-        f"    on {joined}\n\n"
-        f"group by moment.index_id\n\nhaving {having}",
+        f"inner join {events}\n    on {joined}"
+        f"{'' if having in _ANY else grouped}",
     )
     return f"not {_is_in(index, step)}" if is_absence else _is_in(index, step)
 
@@ -244,6 +247,8 @@ def _in_window(window: Window, events: str) -> Iterator[str]:
 def judging(index: str, condition: Condition, with_codes: frozenset[str] = frozenset()) -> str:
     """Return the query for the rows of an index (`schema.table`) that satisfy a condition."""
     query = Query(with_codes)
+    if isinstance(condition, AgeRule | SexRule):
+        return query.ending(_of_person(condition, index))
     moment = query.step("moment", f"select *\n\nfrom {index}")
     truth = truth_of(query, condition, moment)
     return query.ending(

@@ -81,7 +81,7 @@ def _entry(cohort: NativeCohort, with_codes: frozenset[str]) -> Iterator[Stateme
         before, table = table, _name(cohort, "in_time")
         about = "Those in the calendar window, without an earlier one in the washout."
         yield Statement("in_time", table, about, _in_time(entry, before))
-    before, table = table, _name(cohort, "observed")
+    before, table = table, _name(cohort, "opened" if entry.limit == "all" else "observed")
     yield Statement(
         "in_observation",
         table,
@@ -228,7 +228,8 @@ def _kept(cohort: NativeCohort, opened: str) -> str:
             "        on opened.index_id = judged.index_id\n"
             f"    where judged.mask = {passed}\n)"
         )
-    if cohort.keep == "all":
+    is_one = cohort.entry.limit != "all" and not isinstance(cohort.keep, Nth)
+    if cohort.keep == "all" or is_one:
         return Query().ending(f"select *\n\nfrom {source}")
     return _limited(source, cohort.keep)
 
