@@ -116,7 +116,7 @@ def estimate(
 
 
 def _not_estimable(asked: Asked, population: Population | None, exc: EstimationError) -> Row:
-    name = MAIN_ESTIMATE[asked.analysis.method]
+    name = asked.analysis.rule.lake_estimate
     what = {"status": "not_estimable", "note": f"{exc.where}: {exc.what}", "ci_level": None}
     if population is not None:
         return asked.row(population, name, **what)
@@ -419,12 +419,4 @@ METHODS: dict[str, Estimate] = {
     "rmst": _rmst,
     "cumulative_incidence": _cumulative_incidence,
     "incidence_rate": _incidence_rate,
-}
-MAIN_ESTIMATE = {
-    "cox": "hazard_ratio",
-    "kaplan_meier": "survival",
-    "log_rank": "test",
-    "rmst": "rmst_difference",
-    "cumulative_incidence": "cumulative_incidence",
-    "incidence_rate": "rate_ratio",
 }

@@ -117,7 +117,7 @@ class AskedOfTable:
         if not isinstance(source, AnalysisTable):
             return None
         roles = source.roles
-        coded = roles.outcome if self.analysis.method == "logistic" else roles.event
+        coded = roles.event if self.analysis.rule.outcome == "time" else roles.outcome
         return coded.column if coded else None
 
     def _is_of_persons(self) -> bool:
@@ -127,6 +127,9 @@ class AskedOfTable:
 
 def events_of(rows: TableRows) -> int | None:
     """Return how many rows have the event, or the outcome; None where the table has neither."""
+    source = rows.source
+    if isinstance(source, AnalysisTable) and source.outcome_is_number and "outcome" in rows.values:
+        return None
     for name in ("event", "outcome"):
         if name in rows.values:
             return int((rows.values[name] == 1).sum())

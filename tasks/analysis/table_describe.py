@@ -19,7 +19,7 @@ def describe(asked: AskedOfTable) -> list[Row]:
         if name in roles
     ]
     for name in ("event", "outcome", "truth"):
-        if name in roles:
+        if name in roles and roles[name].type == "code":
             events = _number(asked, f"count(*) filter ({identifier(name)} = 1)")
             made.append(_count(asked, f"{name} = 1", events, events))
     declared = [column_field(name, source.columns) for name in sorted(source.columns)]

@@ -43,19 +43,7 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
     "psa_table": {"describe": describe},
     "series_table": {"describe": describe},
 }
-"""The methods of each kind; `METHODS_OF_KINDS` of the study names the same."""
-
-MAIN_ESTIMATE: Mapping[str, str] = {
-    "cox": "hazard_ratio",
-    "logistic": "odds_ratio",
-    "kaplan_meier": "survival",
-    "log_rank": "test",
-    "rmst": "rmst",
-    "cumulative_incidence": "cumulative_incidence",
-    "incidence_rate": "incidence_rate",
-    "accuracy": "accuracy",
-    "describe": "count",
-}
+"""The methods of each kind; `tasks.core.spec.methods` names the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,4 +86,4 @@ def _estimated(asked: AskedOfTable) -> list[Row]:
         return METHODS[asked.rows.source.kind][method](asked)
     except EstimationError as exc:
         note = f"{exc.where}: {exc.what}"
-        return [asked.row(MAIN_ESTIMATE[method], status="not_estimable", note=note)]
+        return [asked.row(asked.analysis.rule.estimate, status="not_estimable", note=note)]

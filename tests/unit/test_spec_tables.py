@@ -10,7 +10,8 @@ from tasks.core.errors import SpecError
 from tasks.core.paths import PROJECT_ROOT, STUDIES_DIR
 from tasks.core.spec import load_study, study_ids
 from tasks.core.spec.load import check_study
-from tasks.core.spec.sources import METHODS_OF_KINDS, TableSource
+from tasks.core.spec.methods import ALL_KINDS, RULES
+from tasks.core.spec.sources import TableSource
 
 EXAMPLES = sorted((STUDIES_DIR / "examples").glob("*.yaml"))
 TEXT = """
@@ -153,11 +154,7 @@ def test_the_document_names_every_role_method_and_kind():
         for name in kind.model_fields["roles"].annotation.model_fields
     }
     hidden = {"target_non_events", "target_total", "comparator_non_events", "comparator_total"}
-    wanted = (
-        (roles - hidden)
-        | set(METHODS_OF_KINDS)
-        | {m for ms in METHODS_OF_KINDS.values() for m in ms}
-    )
+    wanted = (roles - hidden) | set(ALL_KINDS) | set(RULES)
     assert {name for name in wanted if f"`{name}`" not in page and f"`{name}:" not in page} == set()
 
 

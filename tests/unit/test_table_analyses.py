@@ -6,7 +6,7 @@ import pytest
 from tasks.analysis.tables import METHODS, analyse_tables
 from tasks.cohort.tables import load_tables
 from tasks.core.duck import duck
-from tasks.core.spec.sources import METHODS_OF_KINDS
+from tasks.core.spec.methods import ALL_KINDS, methods_of_kind
 from tests.unit.test_source_tables import (
     COX,
     INTERVALS,
@@ -40,7 +40,7 @@ def one(con, spec, **where):
 
 def test_the_methods_of_the_study_are_those_that_exist():
     assert {kind: set(methods) for kind, methods in METHODS.items()} == {
-        kind: set(methods) for kind, methods in METHODS_OF_KINDS.items()
+        kind: set(methods_of_kind(kind)) for kind in ALL_KINDS
     }
 
 

@@ -1,12 +1,12 @@
 """Named estimates, and the gates that they have to pass."""
 
-from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id
 from tasks.core.spec.columns import ColumnName, Names
+from tasks.core.spec.methods import METHOD_KEYS, RULES, TABLE_KEYS, MethodRule
 from tasks.core.spec.terms import MAX_LENGTH, Term, parse_terms
 
 Adjustment = Literal["none", "iptw_ate", "overlap", "matched"]
@@ -23,28 +23,6 @@ Method = Literal[
     "accuracy",
     "describe",
 ]
-METHODS_OF_COHORTS = (
-    "cox",
-    "kaplan_meier",
-    "log_rank",
-    "rmst",
-    "cumulative_incidence",
-    "incidence_rate",
-)
-
-_UNWEIGHTED = ("log_rank", "incidence_rate")
-_GROUPED = ("kaplan_meier", "log_rank", "rmst", "cumulative_incidence", "incidence_rate")
-_KEYS_OF_METHODS: Mapping[str, tuple[str, ...]] = {
-    "ties": ("cox",),
-    "std_error": ("cox", "logistic"),
-    "horizon_days": ("rmst",),
-    "table_days": ("kaplan_meier", "cumulative_incidence"),
-    "terms": ("cox", "logistic"),
-    "strata": ("cox", "log_rank"),
-    "cluster": ("cox",),
-    "by": _GROUPED,
-}
-_KEYS_OF_TABLES = ("terms", "strata", "cluster", "by")
 
 
 class Analysis(Frozen):
@@ -85,6 +63,11 @@ class Analysis(Frozen):
     ] = None
 
     @property
+    def rule(self) -> MethodRule:
+        """What its method takes."""
+        return RULES[self.method]
+
+    @property
     def parsed_terms(self) -> tuple[Term, ...]:
         """The terms of the model; none where the method has no model."""
         return parse_terms(self.terms) if self.terms is not None else ()
@@ -95,21 +78,19 @@ class Analysis(Frozen):
             raise ValueError(f"method {self.method} needs {' and '.join(missing)}")
         if self.method == "cox" and self.adjustment != "none" and self.std_error != "robust":
             raise ValueError("weighted and matched Cox models need std_error: robust")
-        if self.method in _UNWEIGHTED and self.adjustment in {"iptw_ate", "overlap"}:
+        if not self.rule.takes_weights and self.adjustment in {"iptw_ate", "overlap"}:
             raise ValueError(f"method {self.method} has no weighted form; use none or matched")
         return self
 
     def _needed(self) -> tuple[str, ...]:
-        of_lake = {"cox": ("ties", "std_error"), "rmst": ("horizon_days",)}
-        of_table = {"cox": ("ties", "terms"), "logistic": ("terms",), "rmst": ("horizon_days",)}
-        return (of_lake if self.source is None else of_table).get(self.method, ())
+        return self.rule.lake_needs if self.source is None else self.rule.table_needs
 
     @model_validator(mode="after")
     def _says_nothing_that_its_method_ignores(self) -> Self:
-        given = {name for name in _KEYS_OF_METHODS if getattr(self, name)}
-        if idle := sorted(name for name in given if self.method not in _KEYS_OF_METHODS[name]):
+        given = {name for name in METHOD_KEYS if getattr(self, name)}
+        if idle := sorted(given - set(self.rule.keys)):
             raise ValueError(f"method {self.method} does not use {' and '.join(idle)}")
-        if self.source is None and (idle := sorted(given & set(_KEYS_OF_TABLES))):
+        if self.source is None and (idle := sorted(given & set(TABLE_KEYS))):
             what = f"{' and '.join(idle)} belong to the analysis of a table"
             raise ValueError(f"{what}; name its source, or remove them")
         return self

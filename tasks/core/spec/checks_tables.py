@@ -2,21 +2,14 @@
 
 from collections.abc import Iterator
 
-from tasks.core.spec.analyses import METHODS_OF_COHORTS, Analysis
+from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.faults import Check, Fault, KeyPath
-from tasks.core.spec.sources import (
-    METHODS_OF_KINDS,
-    AnalysisTable,
-    TableSource,
-    role_columns,
-    type_of,
-)
+from tasks.core.spec.methods import methods_of_kind, methods_of_lake
+from tasks.core.spec.sources import AnalysisTable, TableSource, role_columns, type_of
 from tasks.core.spec.table_fields import group_column
 from tasks.core.spec.terms import Term, columns_in
 from tasks.core.spec.whole import StudySpec
 
-_FROM_THE_START = ("kaplan_meier", "log_rank", "rmst", "cumulative_incidence")
-_WITHOUT_WEIGHTS = ("log_rank", "incidence_rate")
 _WITHOUT_ENTRY = "start every person at time 0, or use cox, incidence_rate or describe"
 
 
@@ -36,9 +29,9 @@ def _sources_are_named(spec: StudySpec) -> Iterator[Fault]:
 
 def _lake_methods_exist(spec: StudySpec) -> Iterator[Fault]:
     for place, analysis in enumerate(spec.analyses):
-        if analysis.source is None and analysis.method not in METHODS_OF_COHORTS:
+        if analysis.source is None and not analysis.rule.of_lake:
             what = f"method {analysis.method} is of registry tables, not of cohorts of the lake"
-            fix = f"choose one of {', '.join(METHODS_OF_COHORTS)}, or name the source."
+            fix = f"choose one of {', '.join(methods_of_lake())}, or name the source."
             yield Fault(("analyses", place, "method"), what, fix)
 
 
@@ -78,7 +71,7 @@ def _tables_suit_their_analyses(spec: StudySpec) -> Iterator[Fault]:
 
 
 def _suits(source: TableSource, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
-    methods = METHODS_OF_KINDS[source.kind]
+    methods = methods_of_kind(source.kind)
     if analysis.method not in methods:
         what = f"method {analysis.method} does not exist for a {source.kind}"
         yield Fault((*path, "method"), what, f"choose one of {', '.join(methods)}.")
@@ -90,14 +83,13 @@ def _suits(source: TableSource, analysis: Analysis, path: KeyPath) -> Iterator[F
 
 
 def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
-    roles, method = source.roles, analysis.method
+    roles, method, rule = source.roles, analysis.method, analysis.rule
     where = f"source {source.id}"
-    if method == "logistic" and roles.outcome is None:
-        yield Fault((*path, "method"), f"logistic needs the role outcome; {where} has none")
-    if method in (*_FROM_THE_START, "cox", "incidence_rate") and roles.event is None:
+    yield from _has_outcome(source, analysis, path)
+    if rule.outcome == "time" and roles.event is None:
         what = f"{method} needs the roles follow_up and event; {where} has none"
         yield Fault((*path, "method"), what, "add the roles to the source.")
-    elif method in _FROM_THE_START and (roles.entry or roles.start):
+    elif not rule.takes_entry and rule.outcome == "time" and (roles.entry or roles.start):
         late = "entry" if roles.entry else "start and stop"
         what = f"method {method} does not take rows with {late} yet"
         yield Fault((*path, "method"), what, f"{_WITHOUT_ENTRY}.")
@@ -110,6 +102,24 @@ def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
         yield Fault((*path, "cluster"), what, fix, "W_TABLE_CLUSTER", is_warning=True)
 
 
+def _has_outcome(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    """The outcome is there, and of the kind that the method reads."""
+    wanted, where = analysis.rule.outcome, f"source {source.id}"
+    if wanted in {"none", "time"}:
+        return
+    if source.roles.outcome is None:
+        what = f"{analysis.method} needs the role outcome; {where} has none"
+        yield Fault((*path, "method"), what)
+    elif source.outcome_is_number and "number" not in wanted:
+        what = f"{analysis.method} needs an outcome of 0 and 1; that of {where} is a number"
+        fix = "remove its column from columns, or give the role codes."
+        yield Fault((*path, "method"), what, fix)
+    elif not source.outcome_is_number and "binary" not in wanted:
+        column = source.roles.outcome.column
+        what = f"{analysis.method} needs an outcome that is a number; that of {where} is coded"
+        yield Fault((*path, "method"), what, f"declare it: columns: {{{column}: number}}.")
+
+
 def _takes_weights(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
     method, std_error = analysis.method, analysis.std_error
     if method == "logistic" and std_error not in (None, "model"):
@@ -119,7 +129,7 @@ def _takes_weights(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> 
         yield Fault((*path, "std_error"), "cluster makes standard errors robust", "write robust.")
     if source.roles.weight is None or method == "describe":
         return
-    if method in _WITHOUT_WEIGHTS:
+    if not analysis.rule.takes_weights:
         what = f"method {method} has no weighted form, and source {source.id} has weights"
         yield Fault((*path, "method"), what, "choose another method, or a source without weight.")
     if method in ("cox", "logistic") and std_error is None and analysis.cluster is None:

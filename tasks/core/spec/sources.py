@@ -162,6 +162,16 @@ class AnalysisTable(_Table):
     roles: AnalysisRoles
 
     @property
+    def outcome_is_number(self) -> bool:
+        """Whether the outcome is a number: declared so under `columns`, and without codes."""
+        outcome = self.roles.outcome
+        return (
+            outcome is not None
+            and outcome.codes is None
+            and type_of(self.columns, outcome.column) == "number"
+        )
+
+    @property
     def has_intervals(self) -> bool:
         """Whether a person may have several rows, one an interval."""
         return self.roles.start is not None
@@ -355,26 +365,6 @@ TableSource = (
     | SeriesTable
 )
 Source = Annotated[LakeSource | TableSource, Field(discriminator="kind")]
-
-METHODS_OF_KINDS: Mapping[str, tuple[str, ...]] = {
-    "analysis_table": (
-        "cox",
-        "logistic",
-        "kaplan_meier",
-        "log_rank",
-        "rmst",
-        "cumulative_incidence",
-        "incidence_rate",
-        "describe",
-    ),
-    "reading_table": ("describe",),
-    "two_by_two_table": ("accuracy", "describe"),
-    "effect_table": ("describe",),
-    "cost_history_table": ("describe",),
-    "psa_table": ("describe",),
-    "series_table": ("describe",),
-}
-"""Methods that exist for each kind of table; `tasks.analysis.tables` holds a function for each."""
 
 
 def role_columns(source: TableSource) -> Iterator[tuple[str, str]]:

@@ -112,9 +112,9 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
         return
     roles = source.roles
     wanted = {"person_id", "weight"}
-    wanted |= {"outcome"} if analysis.method == "logistic" else TIMED
+    wanted |= _TIMED if analysis.rule.outcome == "time" else {"outcome"}
     yield from (field.name for field in role_fields(source) if field.name in wanted)
-    if analysis.method in GROUPED and (by := analysis.by or roles.treatment):
+    if analysis.rule.is_grouped and (by := analysis.by or roles.treatment):
         yield f"x_{by}"
     yield from (f"label_{name}" for name in analysis.strata)
     if analysis.cluster:
@@ -122,8 +122,7 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
     yield from (f"x_{name}" for name in columns_in(analysis.parsed_terms))
 
 
-TIMED = {"event", "follow_up_days", "entry_days", "start_days", "stop_days"}
-GROUPED = ("kaplan_meier", "log_rank", "rmst", "cumulative_incidence", "incidence_rate")
+_TIMED = {"event", "follow_up_days", "entry_days", "start_days", "stop_days"}
 
 
 def _analysis_fields(source: AnalysisTable) -> Iterator[TableField]:
@@ -140,7 +139,9 @@ def _analysis_fields(source: AnalysisTable) -> Iterator[TableField]:
     if roles.event:
         yield code_field("event", roles.event, highest=2)
     if roles.outcome:
-        yield code_field("outcome", roles.outcome)
+        is_number = source.outcome_is_number
+        number = TableField("outcome", roles.outcome.column, "number")
+        yield number if is_number else code_field("outcome", roles.outcome)
     if roles.weight:
         yield TableField("weight", roles.weight, "number", "positive")
     yield from (label_field(name) for name in roles.strata)

@@ -1,0 +1,125 @@
+"""Every method of `analyses`: what it takes, and what it may and must be told.
+
+One table, read by the checks of a study, by the fields of a registry table and by the analysis.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["none", "time", "binary", "number", "binary or number"]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRule:
+    """One method.
+
+    Args:
+        estimate: The estimate name of the row that says why nothing can be estimated.
+        kinds: Kinds of registry tables that it analyses.
+        outcome: Which roles of an analysis table it reads: follow-up and event, or the outcome,
+            coded 0 and 1 (`binary`) or declared a number (`number`).
+        keys: Keys of an analysis that it uses besides those of all methods.
+        table_needs: Keys without which it cannot analyse a table.
+        lake_needs: Keys without which it cannot analyse cohorts of the lake.
+        lake_estimate: The same for the arms of a study of the lake; empty where it compares none.
+        is_grouped: It compares or shows the levels of `by`.
+        takes_weights: It takes the weights of a table, and weighted arms.
+        takes_entry: It takes rows with a late entry, and intervals.
+        adjusts: It takes an `adjustment` of a table's treatment.
+    """
+
+    estimate: str
+    kinds: tuple[str, ...] = ("analysis_table",)
+    outcome: Outcome = "time"
+    keys: tuple[str, ...] = ()
+    table_needs: tuple[str, ...] = ()
+    lake_needs: tuple[str, ...] = ()
+    lake_estimate: str = ""
+    is_grouped: bool = False
+    takes_weights: bool = True
+    takes_entry: bool = False
+    adjusts: bool = False
+
+    @property
+    def of_lake(self) -> bool:
+        """Whether it compares the arms of a study of the lake."""
+        return bool(self.lake_estimate)
+
+
+ALL_KINDS = (
+    "analysis_table",
+    "reading_table",
+    "two_by_two_table",
+    "effect_table",
+    "cost_history_table",
+    "psa_table",
+    "series_table",
+)
+
+RULES: Mapping[str, MethodRule] = {
+    "cox": MethodRule(
+        "hazard_ratio",
+        keys=("ties", "std_error", "terms", "strata", "cluster"),
+        table_needs=("ties", "terms"),
+        lake_needs=("ties", "std_error"),
+        lake_estimate="hazard_ratio",
+        takes_entry=True,
+    ),
+    "logistic": MethodRule(
+        "odds_ratio", outcome="binary", keys=("terms", "std_error"), table_needs=("terms",)
+    ),
+    "kaplan_meier": MethodRule(
+        "survival", keys=("table_days", "by"), lake_estimate="survival", is_grouped=True
+    ),
+    "log_rank": MethodRule(
+        "test", keys=("strata", "by"), lake_estimate="test", is_grouped=True, takes_weights=False
+    ),
+    "rmst": MethodRule(
+        "rmst",
+        keys=("horizon_days", "by"),
+        table_needs=("horizon_days",),
+        lake_needs=("horizon_days",),
+        lake_estimate="rmst_difference",
+        is_grouped=True,
+    ),
+    "cumulative_incidence": MethodRule(
+        "cumulative_incidence",
+        keys=("table_days", "by"),
+        lake_estimate="cumulative_incidence",
+        is_grouped=True,
+    ),
+    "incidence_rate": MethodRule(
+        "incidence_rate",
+        keys=("by",),
+        lake_estimate="rate_ratio",
+        is_grouped=True,
+        takes_weights=False,
+        takes_entry=True,
+    ),
+    "accuracy": MethodRule("accuracy", kinds=("two_by_two_table",), outcome="none"),
+    "describe": MethodRule("count", kinds=ALL_KINDS, outcome="none", takes_entry=True),
+}
+
+
+def methods_of_kind(kind: str) -> tuple[str, ...]:
+    """Return the methods that analyse a kind of registry table."""
+    return tuple(name for name, rule in RULES.items() if kind in rule.kinds)
+
+
+def methods_of_lake() -> tuple[str, ...]:
+    """Return the methods that compare the arms of a study of the lake."""
+    return tuple(name for name, rule in RULES.items() if rule.of_lake)
+
+
+def users_of_key(key: str) -> tuple[str, ...]:
+    """Return the methods that use a key of an analysis."""
+    return tuple(name for name, rule in RULES.items() if key in rule.keys)
+
+
+METHOD_KEYS: tuple[str, ...] = tuple(
+    dict.fromkeys(key for rule in RULES.values() for key in rule.keys)
+)
+"""Keys of an analysis that belong to some methods only."""
+TABLE_KEYS = ("terms", "strata", "cluster", "by")
+"""Those that only the analysis of a registry table has."""
