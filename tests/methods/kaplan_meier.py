@@ -1,6 +1,6 @@
 """Kaplan-Meier: Freireich's remissions, numbers of R's survival 3.5-3."""
 
-from tasks.stats.survival import kaplan_meier, restricted_mean, survival_at
+from tasks.stats.survival import kaplan_meier, survival_at
 from tests.methods.pages import Witness
 from tests.reference.data import RELAPSED_6MP, WEEKS_6MP
 
