@@ -1,15 +1,19 @@
 """Deliveries drawn in a test: a folder with its files and a manifest that tells the truth."""
 
+import atexit
 import csv
 import gzip
 import hashlib
 import io
 import json
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
 from flows.orders.delivery import deliver
-from tasks.core.lake import open_lake
+from tasks.core.lake import ensure_lake, open_lake
 from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.ingest.commit import status_of
@@ -129,8 +133,19 @@ def write_delivery(folder, tables, entries=None, **manifest):
 
 
 def a_home(folder):
-    """Return a prepared working home."""
-    return Home(Path(folder) / "home").prepare()
+    """Return a prepared working home with an empty lake, copied: making one takes a second."""
+    home = Home(Path(folder) / "home").prepare()
+    shutil.copytree(_empty_lake(), home.lake, dirs_exist_ok=True)
+    return home
+
+
+@cache
+def _empty_lake():
+    kept = tempfile.TemporaryDirectory(prefix="causeway-empty-lake-")
+    atexit.register(kept.cleanup)
+    home = Home(Path(kept.name)).prepare()
+    ensure_lake(home, SITE)
+    return home.lake
 
 
 def staged_outcome(home, folder):
