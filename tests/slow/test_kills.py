@@ -37,6 +37,7 @@ def table(title, lines):
         print("| {:.1f} | {} | exit {} | {} |".format(*line))
 
 
+@pytest.mark.timeout(1800)
 def test_a_run_killed_at_ten_moments(demo_home, tmp_path):
     whole = copy_of(demo_home, tmp_path / "whole")
     length = seconds_of("run", STUDY, home=whole.root)
@@ -53,6 +54,7 @@ def test_a_run_killed_at_ten_moments(demo_home, tmp_path):
     assert all(code == 0 and same for _, _, code, same in lines)
 
 
+@pytest.mark.timeout(1800)
 def test_an_ingest_killed_at_ten_moments(demo_home, tmp_path):
     source, expected, lines = delivered(demo_home), published_bytes(demo_home), []
     length = seconds_of("ingest", source, home=tmp_path / "whole")
