@@ -120,10 +120,16 @@ def failed_primary(rows: list[Row]) -> list[Row]:
     return [
         r
         for r in rows
-        if r["role"] == "primary"
-        and r["status"] == "not_estimable"
-        and r.get("statistic_name") != "proportional_hazards"  # beside an estimate, not one itself
+        if r["role"] == "primary" and r["status"] == "not_estimable" and not _is_beside(r)
     ]
+
+
+def _is_beside(row: Row) -> bool:
+    """Whether a row stands beside an estimate, and is none itself."""
+    is_prediction = row.get("term") == "predicted" and row["estimate_name"] == "survival"
+    if row["estimate_name"] == "concordance":
+        return True
+    return is_prediction or row.get("statistic_name") == "proportional_hazards"
 
 
 def _check_arms(people: People, spec: StudySpec) -> None:

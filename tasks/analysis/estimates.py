@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tasks.analysis.arms_hazards import arms_fine_gray
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import Population
 from tasks.core.errors import EstimationError
@@ -414,6 +415,7 @@ def _finite(value: float) -> float | None:
 
 METHODS: dict[str, Estimate] = {
     "cox": _cox,
+    "fine_gray": arms_fine_gray,
     "kaplan_meier": _kaplan_meier,
     "log_rank": _log_rank,
     "rmst": _rmst,

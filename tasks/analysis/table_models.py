@@ -7,8 +7,10 @@ from functools import partial
 from tasks.analysis.design_columns import DesignColumns, design_columns
 from tasks.analysis.people import IntArray
 from tasks.analysis.table_asked import AskedOfTable, Row, as_text
+from tasks.analysis.table_prediction import coefficient_rows, predicted_rows
+from tasks.analysis.table_ridge import ridge_rows
 from tasks.core.errors import EstimationError
-from tasks.stats.concordance import concordance
+from tasks.stats.concordance import Concordance, concordance
 from tasks.stats.cox import CoxFit, cox, linear_predictor, profile_likelihood_interval
 from tasks.stats.inference import chi_square_p, two_sided_p, z_quantile
 from tasks.stats.logistic import logistic
@@ -21,11 +23,13 @@ def cox_model(asked: AskedOfTable) -> list[Row]:
     try:
         return _cox_rows(asked, design)
     except EstimationError as exc:
-        raise _with_names(exc, design) from None
+        raise with_names(exc, design) from None
 
 
 def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
     rows, analysis = asked.rows, asked.analysis
+    if analysis.penalty is not None:
+        return ridge_rows(asked, design, analysis.penalty.theta)
     ties = analysis.ties or "efron"
     strata = rows.labels(*(f"label_{name}" for name in analysis.strata))
     cluster = rows.labels(f"label_{analysis.cluster}") if analysis.cluster else None
@@ -52,8 +56,8 @@ def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
         terms=design.term_of, entry=entry,
     )  # fmt: skip
     made += _proportional_hazards(asked, method, design, test)
-    if rows.weights is not None or entry is not None:
-        return made  # concordance of such rows has no estimator yet
+    made += coefficient_rows(asked, method, design)
+    made += predicted_rows(asked, method, fit, design)
     return [*made, _concordance(asked, method, fit, design)]
 
 
@@ -146,14 +150,11 @@ def _likelihoods(
 
 
 def _concordance(asked: AskedOfTable, method: str, fit: CoxFit, design: DesignColumns) -> Row:
-    rows, analysis = asked.rows, asked.analysis
-    found = concordance(
-        rows.time,
-        rows.has_event,
-        linear_predictor(fit.coef, design.x),
-        strata=rows.labels(*(f"label_{name}" for name in analysis.strata)),
-        cluster=rows.labels(f"label_{analysis.cluster}") if analysis.cluster else None,
-    )
+    try:
+        found = _concordance_of(asked, fit, design)
+    except EstimationError as exc:  # the hazard ratios stand without it
+        what = {"method": method, "ci_level": None, "note": exc.what}
+        return asked.row("concordance", status="not_estimable", **what)
     return asked.row(
         "concordance",
         method=method,
@@ -169,6 +170,19 @@ def _concordance(asked: AskedOfTable, method: str, fit: CoxFit, design: DesignCo
     )
 
 
+def _concordance_of(asked: AskedOfTable, fit: CoxFit, design: DesignColumns) -> Concordance:
+    rows, analysis = asked.rows, asked.analysis
+    return concordance(
+        rows.time,
+        rows.has_event,
+        linear_predictor(fit.coef, design.x),
+        strata=rows.labels(*(f"label_{name}" for name in analysis.strata)),
+        cluster=rows.labels(f"label_{analysis.cluster}") if analysis.cluster else None,
+        weights=rows.weights,
+        entry=rows.entry,
+    )
+
+
 def logistic_model(asked: AskedOfTable) -> list[Row]:
     """Return odds ratios, the intercept as a coefficient, and the fit of the model."""
     design = design_columns(asked.rows)
@@ -176,7 +190,7 @@ def logistic_model(asked: AskedOfTable) -> list[Row]:
     try:
         fit = logistic(design.x, outcome, asked.rows.weights)
     except EstimationError as exc:
-        raise _with_names(exc, design) from None
+        raise with_names(exc, design) from None
     z = z_quantile(0.95)
     made = []
     for i, name in enumerate(("intercept", *design.names)):
@@ -205,7 +219,7 @@ def logistic_model(asked: AskedOfTable) -> list[Row]:
     return made + _likelihoods(asked, "logistic", *likelihoods, len(fit.coef))
 
 
-def _with_names(exc: EstimationError, design: DesignColumns) -> EstimationError:
+def with_names(exc: EstimationError, design: DesignColumns) -> EstimationError:
     """Say which columns an estimator means, which counts them from 0."""
     if "counted from 0" not in exc.what:
         return exc

@@ -11,6 +11,7 @@ from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.table_accuracy import accuracy
 from tasks.analysis.table_asked import AskedOfTable, Row
 from tasks.analysis.table_describe import describe
+from tasks.analysis.table_hazards import fine_gray_model
 from tasks.analysis.table_models import cox_model, logistic_model
 from tasks.analysis.table_rows import attrition_of, attrition_results, read_rows
 from tasks.analysis.table_survival import (
@@ -28,6 +29,7 @@ TableMethod = Callable[[AskedOfTable], list[Row]]
 METHODS: Mapping[str, Mapping[str, TableMethod]] = {
     "analysis_table": {
         "cox": cox_model,
+        "fine_gray": fine_gray_model,
         "logistic": logistic_model,
         "kaplan_meier": kaplan_meier_curves,
         "log_rank": log_rank_test,

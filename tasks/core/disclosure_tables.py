@@ -21,7 +21,7 @@ from tasks.core.results import withheld
 Row = dict[str, object]
 Key = tuple[object, ...]
 _CURVES = ("survival", "cumulative_incidence")
-_OF_STEPS = (*_CURVES, "n_at_risk")
+_OF_STEPS = (*_CURVES, "cumulative_hazard", "n_at_risk")
 _OF_FILES = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
 
 
@@ -47,6 +47,8 @@ def release_tables(
         withheld(row) if _grouping(row) in hidden or row["analysis_id"] in apart else row
         for row in estimates
     ]
+    few = {row["analysis_id"] for row in kept if _is_span(row) and _is_few(row, k)}
+    kept = [withheld(r) if _is_span(r) and r["analysis_id"] in few else r for r in kept]
     kept = _thinned(kept, k)
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
@@ -104,12 +106,19 @@ def _sizes(rows: list[Row]) -> dict[Key, tuple[int, int]]:
 
 def _small_groupings(rows: list[Row], k: int) -> set[Key]:
     hidden = {
-        _grouping(row) for row in rows if row["estimate_name"] not in _OF_STEPS and _is_few(row, k)
+        _grouping(row)
+        for row in rows
+        if row["estimate_name"] not in _OF_STEPS and not _is_span(row) and _is_few(row, k)
     }
     of_cells = {_cell(row): _grouping(row) for row in rows}
     return hidden | {
         of_cells[cell] for cell, (n, m) in _sizes(rows).items() if _any_small((n, m, n - m), k)
     }
+
+
+def _is_span(row: Row) -> bool:
+    """Whether a row is of a span of time: the spans of an analysis go where one has few events."""
+    return row.get("statistic_name") == "scaled_schoenfeld"
 
 
 def _is_few(row: Row, k: int) -> bool:

@@ -15,9 +15,16 @@ from scipy import optimize
 from tasks.core.errors import EstimationError
 from tasks.stats import partial_likelihood as likelihood
 from tasks.stats.concordance import Concordance, concordance
-from tasks.stats.cox_core import cox_follow_up, fit_partial_likelihood, sort_rows
+from tasks.stats.cox_core import (
+    clusters_of,
+    cox_follow_up,
+    fit_partial_likelihood,
+    point_at,
+    sandwich,
+    sort_rows,
+)
 from tasks.stats.inference import two_sided_p, z_quantile
-from tasks.stats.inputs import FloatArray, IntArray, codes, linear_predictor
+from tasks.stats.inputs import FloatArray, IntArray, linear_predictor
 from tasks.stats.newton import Maximum
 from tasks.stats.partial_likelihood import RiskSets, Ties
 from tasks.stats.proportional_hazards import ProportionalHazardsTest, proportional_hazards_test
@@ -108,7 +115,8 @@ def cox(
         durations: Follow-up of each row, shape (n,), any one unit, all > 0.
         observed: True where follow-up ended in the event, shape (n,).
         covariates: Covariates, shape (n, p), no missing values.
-        ties: Approximation for tied deaths.
+        ties: Approximation for tied deaths, or `exact`: those who die at one time are one
+            choice among those at risk, without weights and robust variance.
         weights: Case weights, shape (n,), all > 0. With inverse-probability weights ask for
             `robust` too: the model's standard errors are then wrong.
         robust: Whether standard errors come from the rows' (or clusters') influence.
@@ -126,16 +134,17 @@ def cox(
             no convergence, or an input that is not usable.
 
     Source:
-        Cox (1972); Efron (1977); Lin & Wei (1989) for the robust variance. Agrees with R
-        survival `coxph(ties=, weights=, robust=, cluster=)`, `strata()` and, with entry,
-        `Surv(start, stop, event)`.
+        Cox (1972); Efron (1977); Gail, Lubin & Rubinstein (1981) for exact ties; Lin & Wei
+        (1989) for the robust variance. Agrees with R survival `coxph(ties=, weights=, robust=,
+        cluster=)`, `strata()` and, with entry, `Surv(start, stop, event)`.
     """
+    _check_exact(ties, robust, weights=weights, cluster=cluster)
     data = cox_follow_up(durations, observed, covariates, weights, strata, entry)
     order = sort_rows(data)
     sets = likelihood.sort_into_risk_sets(data, order, ties)
     found = fit_partial_likelihood(sets)
     model = _model_covariance(sets, found)
-    members = None if cluster is None else codes(cluster, data.time.size, "cluster")[1][order]
+    members = clusters_of(cluster, order, data.x.shape[1])
     used = _robust(sets, found, model, members) if robust or cluster is not None else model
     return CoxFit(
         **_report(sets, found, model, used, level),
@@ -194,8 +203,17 @@ def profile_likelihood_interval(
 
 
 def _model_covariance(sets: RiskSets, found: Maximum) -> FloatArray:
-    information = likelihood.information(sets, likelihood.moments(sets, found.coef))
+    information = point_at(sets, found.coef).information
     return np.asarray(np.linalg.inv(information), dtype=np.float64)
+
+
+def _check_exact(ties: Ties, robust: bool, **given: ArrayLike | None) -> None:
+    """Refuse what the exact likelihood has no form of."""
+    refused = [name for name, value in given.items() if value is not None]
+    refused += ["robust standard errors"] if robust else []
+    if ties == "exact" and refused:
+        what = f"the exact likelihood takes no {' and no '.join(refused)}"
+        raise EstimationError("ties: exact", what, "use ties: efron.")
 
 
 def _robust(
@@ -203,10 +221,8 @@ def _robust(
 ) -> FloatArray:
     """Sum over rows, or clusters, of squared weighted influence, shape (p, p)."""
     at = likelihood.moments(sets, found.coef)
-    influence = (sets.weight[:, None] * likelihood.score_residuals(sets, at)) @ model
-    if members is not None:
-        influence = np.stack([np.bincount(members, column) for column in influence.T], axis=1)
-    return np.asarray(influence.T @ influence)
+    influence = sets.weight[:, None] * likelihood.score_residuals(sets, at)
+    return sandwich(influence, members, model)
 
 
 def _report(

@@ -75,6 +75,20 @@ def case_weights(weights: ArrayLike, n: int, *, zero_allowed: bool = False) -> F
     return result
 
 
+def entry_times(entry: ArrayLike, time: FloatArray) -> FloatArray:
+    """Times of entry as floats, shape (n,), all before the time of the same row.
+
+    Raises:
+        EstimationError: Shapes differ, or a row enters no earlier than its follow-up ends.
+    """
+    result = np.asarray(entry, dtype=np.float64)
+    same_shape(result, time.shape, "entry")
+    if bad := int((~(result < time)).sum()):
+        what = f"{bad} of {time.size} rows do not enter before their follow-up ends"
+        raise EstimationError("entry", what, "drop or repair them, where attrition is counted.")
+    return result
+
+
 def codes(labels: ArrayLike, n: int, name: str) -> tuple[NDArray[np.generic], IntArray]:
     """Distinct labels in ascending order, and the number of its label for each row, shape (n,).
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks.stats.inputs import BoolArray, FloatArray, IntArray
 
-Ties = Literal["efron", "breslow"]
+Ties = Literal["efron", "breslow", "exact"]
 _BLOCK = 65_536
 _CONSTANT = 1e-12
 
@@ -42,6 +42,22 @@ class LateEntry:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class StillAtRisk:
+    """Rows that stay at risk after their own time, with a weight that falls with time.
+
+    At moment k such a row has weight `share[row] * level[k]`, from `begin` to the end of its
+    stratum: those who had a competing event, in the model of Fine and Gray.
+    """
+
+    row: IntArray  # (l,)
+    share: FloatArray  # (l,)
+    begin: IntArray  # (l,), first moment after the row's own time
+    end: IntArray  # (l,), one past the last moment of the row's stratum
+    level: FloatArray  # (k,)
+    start: IntArray  # (k,), first moment of the stratum of each moment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RiskSets:
     """Rows sorted by stratum and time, and where each moment of death begins among them.
 
@@ -65,6 +81,8 @@ class RiskSets:
     share: FloatArray  # (e,), share of the dying that is taken out of the risk set
     term_weight: FloatArray  # (e,)
     late: LateEntry | None = None  # None where all are at risk from the start
+    still: StillAtRisk | None = None  # None where nobody is at risk after the own time
+    exact: bool = False  # tied deaths are one choice among those at risk; sums are Breslow's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +127,7 @@ def sort_into_risk_sets(data: FollowUp, order: IntArray, ties: Ties) -> RiskSets
     return RiskSets(
         x, scale, weight, event, np.zeros_like(time), time[first_row], edges,
         np.searchsorted(edges, first_row), np.searchsorted(edges, closing[stratum[first_row]]),
-        passed, base, death, term, share, term_weight, late,
+        passed, base, death, term, share, term_weight, late, exact=ties == "exact",
     )  # fmt: skip
 
 
@@ -190,7 +208,12 @@ def since_entry(sets: RiskSets, increments: FloatArray) -> FloatArray:
     """Sum of increments, (k, m), over the moments each row was at risk at, shape (n, m)."""
     running = np.zeros((increments.shape[0] + 1, increments.shape[1]))
     np.cumsum(increments, axis=0, out=running[1:])
-    return np.asarray(running[sets.passed] - running[sets.base])
+    exposure = np.asarray(running[sets.passed] - running[sets.base])
+    if (still := sets.still) is not None:
+        np.cumsum(still.level[:, None] * increments, axis=0, out=running[1:])
+        after = running[still.end] - running[still.begin]
+        exposure[still.row] += still.share[:, None] * after
+    return exposure
 
 
 def score_residuals(sets: RiskSets, at: Moments) -> FloatArray:
@@ -241,7 +264,7 @@ def _terms(
     """Moment, share and weight of each term of the log-likelihood's second sum."""
     total = np.bincount(death, weight)
     moments_ = np.arange(total.size, dtype=np.int64)
-    if ties == "breslow":
+    if ties != "efron":
         return moments_, np.zeros(total.size), np.asarray(total, dtype=np.float64)
     count = np.bincount(death)
     rank = np.arange(death.size) - _begins(death)[death]
@@ -260,7 +283,22 @@ def _sums(sets: RiskSets, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     after[:-1] = pieces[::-1].cumsum(axis=0)[::-1]
     dying = np.add.reduceat(values[sets.event], _begins(sets.death), axis=0)
     at_risk = after[sets.first] - after[sets.end]
-    return at_risk if sets.late is None else at_risk - _not_yet(sets.late, values), dying
+    if sets.late is not None:
+        at_risk = at_risk - _not_yet(sets.late, values)
+    if sets.still is not None:
+        at_risk = at_risk + sets.still.level[:, None] * shares_before(sets.still, values)
+    return at_risk, dying
+
+
+def shares_before(still: StillAtRisk, values: FloatArray) -> FloatArray:
+    """Sums of share times (n, m) `values` over rows that stay at risk, at each moment, (k, m)."""
+    k = still.level.size
+    running = np.zeros((k + 1, values.shape[1]))
+    for column, given in enumerate(values[still.row].T):
+        np.cumsum(
+            np.bincount(still.begin, still.share * given, minlength=k), out=running[1:, column]
+        )
+    return np.asarray(running[1:] - running[still.start])
 
 
 def _not_yet(late: LateEntry, values: FloatArray) -> FloatArray:

@@ -8,7 +8,12 @@ from numpy.typing import ArrayLike
 
 from tasks.core.errors import EstimationError
 from tasks.stats import partial_likelihood as likelihood
-from tasks.stats.cox_core import cox_follow_up, fit_partial_likelihood, sort_rows
+from tasks.stats.cox_core import (
+    cox_follow_up,
+    fit_partial_likelihood,
+    point_at,
+    sort_rows,
+)
 from tasks.stats.inference import chi_square_p
 from tasks.stats.inputs import FloatArray, IntArray, codes
 from tasks.stats.partial_likelihood import FollowUp, RiskSets, Ties
@@ -88,6 +93,86 @@ class _Extended:
     plain: FloatArray
     cross: FloatArray
     square: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoefficientsInTime:
+    """Coefficients in b spans of time, each of as many deaths or more; arrays are (b,) or (b, p).
+
+    The mean of the scaled Schoenfeld residuals, plus the coefficient, over the deaths of a span.
+    """
+
+    time: FloatArray  # mean time of the deaths
+    events: IntArray
+    coef: FloatArray
+    std_error: FloatArray
+
+
+def coefficients_in_time(
+    durations: ArrayLike,
+    observed: ArrayLike,
+    covariates: ArrayLike,
+    least_events: int,
+    most_spans: int,
+    ties: Ties = "efron",
+    strata: ArrayLike | None = None,
+    entry: ArrayLike | None = None,
+) -> CoefficientsInTime:
+    """Coefficients span by span: what the test of proportional hazards looks at, as a curve.
+
+    Args:
+        durations: As `cox`.
+        observed: As `cox`.
+        covariates: As `cox`, shape (n, p).
+        least_events: Deaths that each span has at least.
+        most_spans: How many spans there are at most.
+        ties: As `cox`.
+        strata: As `cox`.
+        entry: As `cox`.
+
+    Returns:
+        The spans in the order of time; deaths of one time are never parted. The errors are
+        those of residuals of equal variance, as proportional hazards has them.
+
+    Raises:
+        EstimationError: As `cox`, or there are too few deaths for two spans.
+
+    Source:
+        Grambsch & Therneau (1994) Biometrika 81: residual times covariance times deaths, plus
+        the coefficient.
+    """
+    data = cox_follow_up(durations, observed, covariates, None, strata, entry)
+    sets = likelihood.sort_into_risk_sets(data, sort_rows(data), ties)
+    found = fit_partial_likelihood(sets)
+    covariance = np.linalg.inv(point_at(sets, found.coef).information)
+    sums = likelihood.score_by_moment(sets, likelihood.moments(sets, found.coef))
+    times, place = np.unique(sets.time, return_inverse=True)
+    deaths = np.bincount(place[sets.death], minlength=times.size)
+    residual = np.stack([np.bincount(place, column) for column in sums.T], axis=1)
+    span = _spans(deaths, max(least_events, -(-int(deaths.sum()) // most_spans)))
+    events = np.bincount(span, deaths)
+    total = np.stack([np.bincount(span, column) for column in residual.T], axis=1)
+    d = events.sum()
+    coef = (found.coef + d * (total @ covariance) / events[:, None]) / sets.scale
+    error = np.sqrt(d * np.diag(covariance) / events[:, None]) / sets.scale
+    mean_time = np.bincount(span, deaths * times) / events
+    return CoefficientsInTime(mean_time, events.astype(np.int64), coef, error)
+
+
+def _spans(deaths: IntArray, size: int) -> IntArray:
+    """Span of each time, so that every span has `size` deaths or more."""
+    total = int(deaths.sum())
+    if total < 2 * size:
+        what = f"{total} events are too few for two spans of {size}"
+        raise EstimationError("coefficients in time", what, "look at the test alone.")
+    before = deaths.cumsum() - deaths
+    starts, reached = [0], 0
+    while True:
+        start = int(np.searchsorted(before, reached + size))
+        if start >= deaths.size or total - before[start] < size:
+            break
+        starts, reached = [*starts, start], int(before[start])
+    return np.searchsorted(np.array(starts), np.arange(deaths.size), side="right") - 1
 
 
 def _extend(sets: RiskSets, transformed: FloatArray) -> _Extended:

@@ -148,3 +148,24 @@ def test_no_two_counts_that_are_shown_differ_by_few():
 def test_spaced_keeps_its_distance_from_the_end():
     assert spaced({3, 12, 20, 95}, 100, K) == {12}
     assert spaced({0, 12, 100}, 100, K) == {0, 12, 100}
+
+
+def test_steps_of_a_predicted_hazard_are_thinned_as_a_curve_is():
+    days = [
+        row("a", 200, events, name, at=float(events), term="predicted")
+        for events in (20, 25, 60)
+        for name in ("survival", "cumulative_hazard")
+    ]
+    rows, _ = shown([row("a", 200, 80), *days], a=[200])
+    assert [r["n_events"] for r in rows if r["estimate_name"] != "hazard_ratio"] == [20, 20, 60, 60]
+
+
+def test_spans_of_time_are_withheld_together_and_without_the_rest():
+    spans = [
+        row("a", 200, events, "coefficient", term="age", at=float(day), statistic_name="scaled_schoenfeld")
+        for day, events in enumerate((30, 8, 42))
+    ]  # fmt: skip
+    rows, _ = shown([row("a", 200, 80), *spans], a=[200])
+    assert [r["n_events"] for r in rows] == [80]
+    rows, _ = shown([row("a", 200, 80), spans[0], spans[2]], a=[200])
+    assert [r["n_events"] for r in rows] == [80, 30, 42]

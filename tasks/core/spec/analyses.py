@@ -1,11 +1,12 @@
 """Named estimates, and the gates that they have to pass."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id
-from tasks.core.spec.columns import ColumnName, Names
+from tasks.core.spec.columns import Cell, ColumnName, Names
 from tasks.core.spec.methods import METHOD_KEYS, RULES, TABLE_KEYS, MethodRule
 from tasks.core.spec.terms import MAX_LENGTH, Term, parse_terms
 
@@ -14,6 +15,7 @@ Adjustment = Literal["none", "iptw_ate", "overlap", "matched"]
 
 Method = Literal[
     "cox",
+    "fine_gray",
     "logistic",
     "kaplan_meier",
     "log_rank",
@@ -23,6 +25,26 @@ Method = Literal[
     "accuracy",
     "describe",
 ]
+
+
+class Prediction(Frozen):
+    """Where a Cox model predicts survival: one value for each column of its terms, and days."""
+
+    at: Annotated[
+        Mapping[ColumnName, bool | float | Cell],
+        Field(min_length=1, max_length=200, description="A level of a category is a text."),
+    ]
+    days: Annotated[tuple[Days, ...], AS_TUPLE, Field(min_length=1, max_length=100)]
+
+
+class Penalty(Frozen):
+    """Shrinks all coefficients of a Cox model, each per standard deviation of its column."""
+
+    kind: Literal["ridge"]
+    theta: Annotated[
+        float,
+        Field(gt=0, le=1e9, description="theta / 2 times the sum of squares is taken off."),
+    ]
 
 
 class Analysis(Frozen):
@@ -47,7 +69,7 @@ class Analysis(Frozen):
         Id | None,
         Field(description="Population of the design to restrict it to; everybody when left out."),
     ] = None
-    ties: Literal["breslow", "efron"] | None = None
+    ties: Literal["breslow", "efron", "exact"] | None = None
     std_error: Literal["model", "robust", "profile_likelihood"] | None = None
     horizon_days: Annotated[int, Field(gt=0, le=36_500)] | None = None
     table_days: Annotated[tuple[Days, ...], AS_TUPLE] = ()
@@ -55,6 +77,12 @@ class Analysis(Frozen):
         str | None,
         Field(max_length=MAX_LENGTH, description="Columns with + : * log exp sqrt and powers."),
     ] = None
+    variant: Annotated[
+        Literal["crr", "finegray_cluster"] | None,
+        Field(description="Of fine_gray: cmprsk's crr, or survival's finegray and coxph."),
+    ] = None
+    predict: Prediction | None = None
+    penalty: Penalty | None = None
     strata: Names = ()
     cluster: ColumnName | None = None
     by: Annotated[

@@ -14,6 +14,7 @@ from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
+from tasks.core.spec.checks_hazards import HAZARD_CHECKS
 from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.checks_whole import WHOLE_CHECKS
@@ -155,6 +156,7 @@ CHECKS: tuple[Check, ...] = (
     *ESTIMAND_CHECKS,
     *HINDSIGHT_CHECKS,
     *TABLE_CHECKS,
+    *HAZARD_CHECKS,
     *WHOLE_CHECKS,
 )
 

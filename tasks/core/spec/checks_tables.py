@@ -96,8 +96,8 @@ def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
     if method == "log_rank" and group_column(source, analysis) is None:
         fix = f"add by, or the role treatment to {where}."
         yield Fault((*path, "by"), "log_rank compares groups and none are named", fix)
-    if method == "cox" and roles.cluster and analysis.cluster is None:
-        what = f"rows are clustered by {roles.cluster}; cox takes them as independent"
+    if method in ("cox", "fine_gray") and roles.cluster and analysis.cluster is None:
+        what = f"rows are clustered by {roles.cluster}; {method} takes them as independent"
         fix = f"add cluster: {roles.cluster}, or remove the role."
         yield Fault((*path, "cluster"), what, fix, "W_TABLE_CLUSTER", is_warning=True)
 

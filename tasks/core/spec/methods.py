@@ -60,11 +60,18 @@ ALL_KINDS = (
 RULES: Mapping[str, MethodRule] = {
     "cox": MethodRule(
         "hazard_ratio",
-        keys=("ties", "std_error", "terms", "strata", "cluster"),
+        keys=("ties", "std_error", "terms", "strata", "cluster", "predict", "penalty"),
         table_needs=("ties", "terms"),
         lake_needs=("ties", "std_error"),
         lake_estimate="hazard_ratio",
         takes_entry=True,
+    ),
+    "fine_gray": MethodRule(
+        "subdistribution_hazard_ratio",
+        keys=("terms", "variant", "strata", "cluster"),
+        table_needs=("terms", "variant"),
+        lake_needs=("variant",),
+        lake_estimate="subdistribution_hazard_ratio",
     ),
     "logistic": MethodRule(
         "odds_ratio", outcome="binary", keys=("terms", "std_error"), table_needs=("terms",)
@@ -121,5 +128,5 @@ METHOD_KEYS: tuple[str, ...] = tuple(
     dict.fromkeys(key for rule in RULES.values() for key in rule.keys)
 )
 """Keys of an analysis that belong to some methods only."""
-TABLE_KEYS = ("terms", "strata", "cluster", "by")
+TABLE_KEYS = ("terms", "strata", "cluster", "by", "predict", "penalty")
 """Those that only the analysis of a registry table has."""

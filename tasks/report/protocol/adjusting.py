@@ -10,10 +10,11 @@ from tasks.report.generic import items_of, said_of
 from tasks.report.protocol.parts import paragraph
 from tasks.report.voice import Voice
 
-_WITH_WEIGHTS = ("cox", "logistic", "kaplan_meier", "rmst", "cumulative_incidence")
+_WITH_WEIGHTS = ("cox", "fine_gray", "logistic", "kaplan_meier", "rmst", "cumulative_incidence")
 _WITHOUT_ADJUSTMENT = ("describe", "accuracy")
 _MEASURES = {
     "cox": "hazard_ratio",
+    "fine_gray": "subdistribution_hazard_ratio",
     "logistic": "odds_ratio",
     "rmst": "rmst_difference",
     "kaplan_meier": "survival",

@@ -22,7 +22,7 @@ _FIT = ("test", "log_likelihood", "aic", "concordance")
 _SHARES = (
     "survival cumulative_incidence sensitivity specificity ppv npv prevalence accuracy".split()
 )
-_TERMS = ("model", "null", "observed", "expected")
+_TERMS = ("model", "null", "observed", "expected", "predicted", "penalty")
 _WITH_UNIT = (
     "incidence_rate",
     "rate_difference",
