@@ -127,9 +127,13 @@ def failed_primary(rows: list[Row]) -> list[Row]:
 def _is_beside(row: Row) -> bool:
     """Whether a row stands beside an estimate, and is none itself."""
     is_prediction = row.get("term") == "predicted" and row["estimate_name"] == "survival"
-    if row["estimate_name"] == "concordance":
+    if row["estimate_name"] in _BESIDE:
         return True
     return is_prediction or row.get("statistic_name") == "proportional_hazards"
+
+
+_BESIDE = ("concordance", "median_survival", "quantile")
+"""The first is of a model; the others are read off a curve that may never come down so far."""
 
 
 def _check_arms(people: People, spec: StudySpec) -> None:

@@ -5,6 +5,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tasks.analysis.arms_curves import (
+    arms_gray,
+    arms_hazard,
+    arms_log_rank,
+    arms_quantiles,
+    arms_rmst,
+    survival_scale,
+)
 from tasks.analysis.arms_hazards import arms_fine_gray
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import Population
@@ -14,7 +22,6 @@ from tasks.core.spec import Analysis, StudySpec
 from tasks.stats.competing_risks import cumulative_incidence, incidence_at
 from tasks.stats.cox import cox, profile_likelihood_interval
 from tasks.stats.inference import Contrast
-from tasks.stats.log_rank import log_rank
 from tasks.stats.proportional_hazards import proportional_hazards_test
 from tasks.stats.rates import incidence_rate, rate_difference, rate_ratio
 from tasks.stats.risks import risk_difference, risk_ratio
@@ -22,8 +29,6 @@ from tasks.stats.step_curves import StepValues
 from tasks.stats.survival import (
     kaplan_meier,
     median_survival,
-    restricted_mean,
-    restricted_mean_difference,
     survival_at,
 )
 
@@ -206,7 +211,12 @@ def _proportional_hazards(asked: Asked, people: Population, x: FloatArray, metho
 def _kaplan_meier(asked: Asked, people: Population) -> list[Row]:
     rows: list[Row] = []
     for arm, members in asked.each_arm(people):
-        curve = kaplan_meier(members.follow_up_days, members.has_outcome, members.weights)
+        curve = kaplan_meier(
+            members.follow_up_days,
+            members.has_outcome,
+            members.weights,
+            conf_type=survival_scale(asked.analysis),
+        )
         how = {"arm": arm, "se_method": curve.se_method, "ci_method": curve.ci_method}
         steps = np.union1d([0.0], curve.time[curve.n_events > 0])
         table = np.asarray(asked.analysis.table_days, float)
@@ -218,6 +228,7 @@ def _kaplan_meier(asked: Asked, people: Population) -> list[Row]:
                 rows += _at_risk(asked, members, found, arm) if term == "table" else []
         rows += _beyond(asked, members, "survival", arm, table[table > curve.time[-1]])
         rows.append(_median(asked, members, arm, median_survival(curve)))
+        rows += arms_quantiles(asked, members, arm, curve)
     return rows
 
 
@@ -304,58 +315,17 @@ def _median(asked: Asked, members: Population, arm: str, found: object) -> Row:
     )
 
 
-def _log_rank(asked: Asked, people: Population) -> list[Row]:
-    found = log_rank(people.follow_up_days, people.has_outcome, people.is_target)
-    return [
-        asked.row(
-            people,
-            "test",
-            ci_level=None,
-            statistic_name="log_rank",
-            statistic=found.statistic,
-            df1=float(found.df),
-            p_value=found.p_value,
-        )
-    ]
-
-
-def _rmst(asked: Asked, people: Population) -> list[Row]:
-    horizon = float(asked.analysis.horizon_days or 0)
-    arms = [
-        (arm, members, restricted_mean(
-            members.follow_up_days, members.has_outcome, horizon, members.weights
-        ))
-        for arm, members in asked.each_arm(people)
-    ]  # fmt: skip
-    where = {"at": horizon, "unit": "days", "se_scale": "identity", **TIME}
-    rows = [
-        asked.row(
-            members,
-            "rmst",
-            arm=arm,
-            estimate=found.estimate,
-            estimate_scale="identity",
-            std_error=found.std_error,
-            se_method=found.se_method,
-            ci_low=found.ci_low,
-            ci_high=found.ci_high,
-            ci_method="wald",
-            **where,
-        )
-        for arm, members, found in arms
-    ]
-    difference = restricted_mean_difference(arms[0][2], arms[1][2])
-    method = arms[0][2].se_method
-    where.pop("se_scale")
-    rows.append(asked.contrast(people, "rmst_difference", difference, se_method=method, **where))
-    return rows
-
-
 def _cumulative_incidence(asked: Asked, people: Population) -> list[Row]:
     rows: list[Row] = []
     curves = []
     for arm, members in asked.each_arm(people):
-        curve = cumulative_incidence(members.follow_up_days, members.cause, weights=members.weights)
+        curve = cumulative_incidence(
+            members.follow_up_days,
+            members.cause,
+            weights=members.weights,
+            conf_type=asked.analysis.conf_type or "cloglog",
+            variance="aalen" if asked.analysis.variance == "aalen" else "ij",
+        )
         curves.append(curve)
         how = {"arm": arm, "se_method": curve.se_method, "ci_method": curve.ci_method}
         steps = np.union1d([0.0], curve.time[curve.n_events > 0])
@@ -417,8 +387,10 @@ METHODS: dict[str, Estimate] = {
     "cox": _cox,
     "fine_gray": arms_fine_gray,
     "kaplan_meier": _kaplan_meier,
-    "log_rank": _log_rank,
-    "rmst": _rmst,
+    "nelson_aalen": arms_hazard,
+    "log_rank": arms_log_rank,
+    "gray_test": arms_gray,
+    "rmst": arms_rmst,
     "cumulative_incidence": _cumulative_incidence,
     "incidence_rate": _incidence_rate,
 }

@@ -14,7 +14,7 @@ from tasks.analysis.people import BoolArray, FloatArray, IntArray
 from tasks.core.duck import identifier
 from tasks.core.results import result_row
 from tasks.core.spec import Analysis
-from tasks.core.spec.sources import TableSource
+from tasks.core.spec.sources import AnalysisTable, TableSource
 from tasks.core.spec.table_fields import TableField, fields_used
 
 Connection = duckdb.DuckDBPyConnection
@@ -31,6 +31,14 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "not_positive": ("not above 0", "0보다 크지 않음"),
     "negative": ("below 0", "음수"),
     "not_whole": ("not a whole number", "정수가 아님"),
+    "before_landmark": (
+        "followed no longer than the landmark",
+        "추적기간이 기준 시점보다 길지 않음",
+    ),
+    "after_landmark": (
+        "of a person not under observation at the landmark",
+        "기준 시점에 관찰되지 않은 대상자",
+    ),
     "not_after_start": ("ends no later than it starts", "시작보다 늦게 끝나지 않음"),
 }
 
@@ -87,6 +95,12 @@ class TableRows:
         """Days after which a row is at risk, shape (n,); None where all are from the start."""
         name = next((n for n in ("start_days", "entry_days") if n in self.values), None)
         return self.numbers(name) if name else None
+
+    @property
+    def persons(self) -> IntArray | None:
+        """The person of each row where a person has several; None where a row is a person."""
+        several = isinstance(self.source, AnalysisTable) and self.source.has_intervals
+        return self.labels("person_id") if several else None
 
     @property
     def event(self) -> IntArray:

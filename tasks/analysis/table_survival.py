@@ -4,13 +4,19 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tasks.analysis.arms_curves import mean_contrasts, mean_values, name_of_test, survival_scale
+from tasks.analysis.design_columns import design_columns
 from tasks.analysis.estimates import DAYS_PER_1000_PERSON_YEARS, TIME
-from tasks.analysis.people import FloatArray
+from tasks.analysis.people import FloatArray, IntArray
 from tasks.analysis.table_asked import AskedOfTable, Row, finite
 from tasks.analysis.table_rows import TableRows
+from tasks.core.errors import EstimationError
 from tasks.stats.competing_risks import CumulativeIncidence, cumulative_incidence, incidence_at
+from tasks.stats.inference import TestResult
 from tasks.stats.log_rank import log_rank
+from tasks.stats.nelson_aalen import CumulativeHazard
 from tasks.stats.rates import Rate, incidence_rate, rate_difference, rate_ratio
+from tasks.stats.restricted_means import Measure, adjusted_restricted_means, time_lost
 from tasks.stats.risks import risk_difference, risk_ratio
 from tasks.stats.step_curves import StepValues, SurvivalCurve
 from tasks.stats.survival import (
@@ -18,9 +24,11 @@ from tasks.stats.survival import (
     kaplan_meier,
     median_survival,
     restricted_mean,
-    restricted_mean_difference,
     survival_at,
+    survival_quantile,
 )
+
+Curve = SurvivalCurve | CumulativeIncidence | CumulativeHazard
 
 _PER = {"unit": "per 1000 person-years"}
 
@@ -29,9 +37,16 @@ def kaplan_meier_curves(asked: AskedOfTable) -> list[Row]:
     """Return the curve of each group, its values on the days asked for, and its median."""
     made: list[Row] = []
     for level, rows in asked.groups():
-        time = rows.numbers("follow_up_days")
-        curve = kaplan_meier(time, rows.has_event, rows.weights)
-        made += _curve_rows(asked, level, rows, curve, "survival", survival_at)
+        curve = kaplan_meier(
+            rows.time,
+            rows.has_event,
+            rows.weights,
+            conf_type=survival_scale(asked.analysis),
+            entry=rows.entry,
+            cluster=rows.persons,
+        )
+        made += curve_rows(asked, level, rows, curve, "survival", survival_at)
+        made += quantile_rows(asked, level, rows, curve)
         found = median_survival(curve)
         reached = found.estimate is not None
         made.append(
@@ -57,10 +72,16 @@ def incidence_curves(asked: AskedOfTable) -> list[Row]:
     curves: dict[str | None, CumulativeIncidence] = {}
     for level, rows in asked.groups():
         curve = cumulative_incidence(
-            rows.numbers("follow_up_days"), rows.event, weights=rows.weights
+            rows.time,
+            rows.event,
+            weights=rows.weights,
+            conf_type=asked.analysis.conf_type or "cloglog",
+            variance="aalen" if asked.analysis.variance == "aalen" else "ij",
+            entry=rows.entry,
+            cluster=rows.persons,
         )
         curves[level] = curve
-        made += _curve_rows(asked, level, rows, curve, "cumulative_incidence", incidence_at)
+        made += curve_rows(asked, level, rows, curve, "cumulative_incidence", incidence_at)
     followed = min(float(curve.time[-1]) for curve in curves.values())
     reached = [day for day in asked.analysis.table_days if day <= followed]
     if reached and len(curves) > 1:
@@ -86,22 +107,53 @@ def _compared_risks(
     ]
 
 
-def _curve_rows(
+def quantile_rows(
+    asked: AskedOfTable, level: str | None, rows: TableRows, curve: SurvivalCurve
+) -> list[Row]:
+    """Return the day by which each share asked for has had the event, with its limits."""
+    made = []
+    for share in asked.analysis.quantiles:
+        found = survival_quantile(curve, share)
+        day = found.estimate
+        until = rows.has_event & (rows.time <= (np.inf if day is None else day))
+        made.append(
+            asked.row(
+                "quantile",
+                rows,
+                at=share,
+                at_kind="probability",
+                unit="days",
+                estimate=day,
+                ci_low=found.ci_low,
+                ci_high=found.ci_high,
+                ci_level=found.level,
+                ci_method=curve.ci_method,
+                n_events=int(until.sum()),
+                status="ok" if day is not None else "not_estimable",
+                note=None if day is not None else f"survival stays above {1 - share:g}",
+                **asked.of_group(level),
+            )
+        )
+    return made
+
+
+def curve_rows(
     asked: AskedOfTable,
     level: str | None,
     rows: TableRows,
-    curve: SurvivalCurve | CumulativeIncidence,
+    curve: Curve,
     name: str,
     read: Callable[..., StepValues],
 ) -> list[Row]:
     """Return a row for each step of a curve, and for each day asked for with those at risk."""
     steps = np.union1d([0.0], np.append(curve.time[curve.n_events > 0], curve.time[-1]))
+    unit = "cumulative hazard" if isinstance(curve, CumulativeHazard) else "probability"
     table = np.asarray(asked.analysis.table_days, float)
     within, beyond = table[table <= curve.time[-1]], table[table > curve.time[-1]]
-    made = _steps(asked, level, rows, read(curve, steps), name, "curve", curve)
+    made = _steps(asked, level, rows, read(curve, steps), name, "curve", curve, unit)
     if within.size:
         found = read(curve, within)
-        made += _steps(asked, level, rows, found, name, "table", curve)
+        made += _steps(asked, level, rows, found, name, "table", curve, unit)
         made += _at_risk(asked, level, rows, found)
     return made + [
         asked.row(
@@ -125,16 +177,18 @@ def _steps(
     found: StepValues,
     name: str,
     term: str,
-    curve: SurvivalCurve | CumulativeIncidence,
+    curve: Curve,
+    unit: str,
 ) -> list[Row]:
-    so_far = np.sort(rows.numbers("follow_up_days")[rows.has_event])
+    so_far = np.sort(rows.time[rows.has_event])
+    empty = _emptied_on(curve)
     return [
         asked.row(
             name,
             rows,
             at=float(found.time[i]),
             term=term,
-            unit="probability",
+            unit=unit,
             estimate=float(found.estimate[i]),
             estimate_scale="identity",
             std_error=finite(found.std_error[i]),
@@ -145,11 +199,24 @@ def _steps(
             ci_level=curve.level,
             ci_method=curve.ci_method,
             n_events=int(np.searchsorted(so_far, found.time[i], side="right")),
+            note=_EMPTIED if found.time[i] >= empty else None,
             **TIME,
             **asked.of_group(level),
         )
         for i in range(found.time.size)
     ]
+
+
+_EMPTIED = "all then at risk had the event before others entered; the curve stays at 0"
+
+
+def _emptied_on(curve: Curve) -> float:
+    """Return the day on which survival comes down to 0 with others still to enter; or never."""
+    if not isinstance(curve, SurvivalCurve) or curve.entries is None:
+        return float("inf")
+    down = np.flatnonzero(curve.survival == 0)
+    # On the last day everybody has left: 0 is then what is observed.
+    return float(curve.time[down[0]]) if down.size > 1 else float("inf")
 
 
 def _at_risk(
@@ -177,9 +244,25 @@ def log_rank_test(asked: AskedOfTable) -> list[Row]:
     group = rows.labels(f"x_{asked.group_column}")
     assert group is not None  # noqa: S101 - a check of the study asks for groups
     strata = rows.labels(*(f"label_{name}" for name in asked.analysis.strata))
-    found = log_rank(rows.numbers("follow_up_days"), rows.has_event, group, strata=strata)
+    analysis = asked.analysis
+    found = log_rank(
+        rows.time,
+        rows.has_event,
+        group,
+        strata=strata,
+        rho=analysis.rho or 0.0,
+        gamma=analysis.gamma or 0.0,
+        weighting=analysis.weighting or "log_rank",
+        entry=rows.entry,
+    )
+    return rows_of_test(asked, name_of_test(analysis), found, group)
+
+
+def rows_of_test(asked: AskedOfTable, name: str, found: TestResult, group: IntArray) -> list[Row]:
+    """Return a test of groups, and the observed and expected events of each."""
+    rows = asked.rows
     by = {"stratum_name": asked.group_column}
-    made = [asked.test("log_rank", found.statistic, found.df, found.p_value, **by)]
+    made = [asked.test(name, found.statistic, found.df, found.p_value, **by)]
     for level, members in asked.groups():
         place = int(group[_first_of(rows, members, asked)])
         for term, values in (("observed", found.observed), ("expected", found.expected)):
@@ -205,38 +288,65 @@ def _first_of(rows: TableRows, members: TableRows, asked: AskedOfTable) -> int:
 def restricted_means(asked: AskedOfTable) -> list[Row]:
     """Return the restricted mean of each group, and its difference from the first."""
     horizon = float(asked.analysis.horizon_days or 0)
-    where: dict[str, object] = {"at": horizon, "unit": "days", **TIME}
+    where: dict[str, object] = {"at": horizon, **TIME}
     made: list[Row] = []
     means: dict[str | None, RestrictedMean] = {}
     for level, rows in asked.groups():
-        time = rows.numbers("follow_up_days")
-        found = restricted_mean(time, rows.has_event, horizon, rows.weights)
-        means[level] = found
-        made.append(
-            asked.row(
-                "rmst",
-                rows,
-                estimate=found.estimate,
-                estimate_scale="identity",
-                std_error=found.std_error,
-                se_scale="identity",
-                se_method=found.se_method,
-                ci_low=found.ci_low,
-                ci_high=found.ci_high,
-                ci_level=found.level,
-                ci_method="wald",
-                **where,
-                **asked.of_group(level),
-            )
+        found = restricted_mean(
+            rows.time, rows.has_event, horizon, rows.weights, entry=rows.entry, cluster=rows.persons
         )
+        means[level] = found
+        made += [
+            asked.row(name, rows, **mean_values(mean), **where, **asked.of_group(level))
+            for name, mean in (("rmst", found), ("rmtl", time_lost(found)))
+        ]
     (reference, base), *others = means.items()
     for level, found in others:
-        contrast = restricted_mean_difference(found, base)
         named = asked.of_contrast(level, reference)
-        made.append(
-            asked.contrast("rmst_difference", contrast, se_method=found.se_method, **where, **named)
-        )
+        for name, unit, contrast in mean_contrasts(found, base):
+            how = {"se_method": found.se_method, "unit": unit}
+            made.append(asked.contrast(name, contrast, **how, **where, **named))
+    return made + (_adjusted_means(asked, horizon) if asked.analysis.terms else [])
+
+
+def _adjusted_means(asked: AskedOfTable, horizon: float) -> list[Row]:
+    """Return the same contrasts given the terms, by the regression of restricted means."""
+    rows, levels = asked.rows, [level for level, _ in asked.groups()]
+    member = np.zeros(rows.n, dtype=np.int64)
+    for place, (_, members) in enumerate(asked.groups()):
+        name = f"x_{asked.group_column}"
+        member[rows.values[name] == members.values[name][0]] = place
+    x = design_columns(rows).x
+    made: list[Row] = []
+    for name, measure in _ADJUSTED.items():
+        where = {"term": "adjusted", "at": horizon, **TIME}
+        try:
+            found = adjusted_restricted_means(
+                rows.time, rows.has_event, member, x, horizon, measure=measure
+            )
+        except EstimationError as exc:  # the other measures stand without it
+            note = f"{exc.where}: {exc.what}"
+            made.append(asked.row(name, status="not_estimable", note=note, **where))
+            continue
+        made += [
+            asked.contrast(
+                name,
+                one.contrast,
+                unit="days" if measure == "difference" else None,
+                se_method="robust",
+                **where,
+                **asked.of_contrast(levels[int(one.group)], levels[0]),
+            )
+            for one in found
+        ]
     return made
+
+
+_ADJUSTED: Mapping[str, Measure] = {
+    "rmst_difference": "difference",
+    "rmst_ratio": "ratio",
+    "rmtl_ratio": "lost_ratio",
+}
 
 
 def incidence_rates(asked: AskedOfTable) -> list[Row]:

@@ -10,8 +10,10 @@ from threadpoolctl import threadpool_limits
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.table_accuracy import accuracy
 from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_curves import gray_tests, hazard_curves
 from tasks.analysis.table_describe import describe
 from tasks.analysis.table_hazards import fine_gray_model
+from tasks.analysis.table_landmark import from_landmark
 from tasks.analysis.table_models import cox_model, logistic_model
 from tasks.analysis.table_rows import attrition_of, attrition_results, read_rows
 from tasks.analysis.table_survival import (
@@ -32,7 +34,9 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "fine_gray": fine_gray_model,
         "logistic": logistic_model,
         "kaplan_meier": kaplan_meier_curves,
+        "nelson_aalen": hazard_curves,
         "log_rank": log_rank_test,
+        "gray_test": gray_tests,
         "rmst": restricted_means,
         "cumulative_incidence": incidence_curves,
         "incidence_rate": incidence_rates,
@@ -70,7 +74,7 @@ def analyse_tables(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvid
     steps = [NO_TABLES.attrition]
     with threadpool_limits(limits=1):
         for analysis, source in spec.table_analyses:
-            rows = read_rows(con, source, analysis)
+            rows = from_landmark(read_rows(con, source, analysis))
             attrition = attrition_of(rows)
             steps.append(attrition)
             found += attrition_results(rows, attrition)

@@ -30,7 +30,7 @@ from tasks.core.results import withheld
 
 __all__ = ["Released", "is_small", "release", "release_quality", "threshold"]
 Row = dict[str, object]
-_CURVES = ("survival", "cumulative_incidence")
+_CURVES = ("survival", "cumulative_incidence", "cumulative_hazard", "quantile")
 _OF_COHORT = "arm_"
 """Before the name of a cohort: the arm whose persons are those of the cohort."""
 _FIRST_OF_ARMS = ("00_in_cohort",)

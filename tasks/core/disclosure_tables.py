@@ -20,8 +20,8 @@ from tasks.core.results import withheld
 
 Row = dict[str, object]
 Key = tuple[object, ...]
-_CURVES = ("survival", "cumulative_incidence")
-_OF_STEPS = (*_CURVES, "cumulative_hazard", "n_at_risk")
+_CURVES = ("survival", "cumulative_incidence", "cumulative_hazard", "quantile")
+_OF_STEPS = (*_CURVES, "n_at_risk")
 _OF_FILES = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
 
 

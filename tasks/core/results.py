@@ -68,7 +68,8 @@ STATUSES = ("ok", "suppressed", "blinded", "not_estimable")
 VOCABULARY: dict[str, tuple[str, ...]] = {
     "survival and effects": tuple(
         "hazard_ratio subdistribution_hazard_ratio survival cumulative_incidence median_survival "
-        "rmst rmst_difference rmst_ratio risk risk_difference risk_ratio odds_ratio nnt "
+        "rmst rmst_difference rmst_ratio rmtl rmtl_difference rmtl_ratio "
+        "risk risk_difference risk_ratio odds_ratio nnt "
         "incidence_rate rate_ratio rate_difference mean mean_difference ate att ato coefficient "
         "test cumulative_hazard quantile n_at_risk concordance log_likelihood aic bic smd max_smd "
         "ess equipoise e_value ease mdrr level_change slope_change att_group_time count".split()

@@ -31,6 +31,25 @@ def follow_up(durations: ArrayLike, observed: ArrayLike) -> tuple[FloatArray, Bo
     return time, event
 
 
+def entries(entry: ArrayLike | None, time: FloatArray) -> FloatArray | None:
+    """Times after which rows are at risk, shape (n,); None where all are from 0 on.
+
+    Raises:
+        EstimationError: Shape differs, or a row does not enter in [0, its time).
+    """
+    if entry is None:
+        return None
+    result = np.asarray(entry, dtype=np.float64)
+    same_shape(result, time.shape, "entry")
+    if bad := int((~((result >= 0) & (result < time))).sum()):
+        raise EstimationError(
+            "entry",
+            f"{bad} of {time.size} rows do not enter before their follow-up ends",
+            "drop or repair them, where attrition is counted.",
+        )
+    return result if result.any() else None
+
+
 def flags(values: ArrayLike, shape: tuple[int, ...], name: str) -> BoolArray:
     """Booleans, or numbers that are all 0 or 1, as a boolean array of `shape`.
 

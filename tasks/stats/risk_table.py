@@ -1,6 +1,6 @@
 """How many persons leave at each distinct time, how, and how many are then at risk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,31 @@ class RiskTable:
     """Exits by kind (0 censored, 1 event, 2 other event) at each of t distinct times.
 
     `counts`, `weight` and `weight_sq` have shape (3, t): persons, and sums of their weights
-    and of their squared weights.
+    and of their squared weights. `late` and `late_weight` tell who has not entered yet at each
+    time, shape (t,); None where everybody is at risk from 0 on.
     """
 
     time: FloatArray
     counts: IntArray
     weight: FloatArray
     weight_sq: FloatArray
+    late: IntArray | None = None
+    late_weight: FloatArray | None = None
 
     @property
     def n_at_risk(self) -> IntArray:
         """Persons at risk just before each time, shape (t,)."""
-        return _from_here_on(self.counts.sum(axis=0))
+        present = _from_here_on(self.counts.sum(axis=0))
+        return present if self.late is None else np.asarray(present - self.late)
 
     @property
     def at_risk(self) -> FloatArray:
-        """Weight at risk just before each time, shape (t,)."""
-        return _from_here_on(self.weight.sum(axis=0))
+        """Weight at risk just before each time, shape (t,); exact where all of it has an event."""
+        present = _from_here_on(self.weight.sum(axis=0))
+        if self.late_weight is None:
+            return present
+        gone = self.counts[1] + self.counts[2] == self.n_at_risk
+        return np.where(gone, self.weight[1] + self.weight[2], present - self.late_weight)
 
     @property
     def weight_sq_after(self) -> FloatArray:
@@ -40,17 +48,25 @@ class RiskTable:
         return np.append(_from_here_on(self.weight_sq.sum(axis=0))[1:], 0.0)
 
 
-def build_risk_table(time: FloatArray, kind: NDArray[Any], weights: FloatArray | None) -> RiskTable:
+def build_risk_table(
+    time: FloatArray,
+    kind: NDArray[Any],
+    weights: FloatArray | None,
+    entry: FloatArray | None = None,
+) -> RiskTable:
     """Tally exits by distinct time and kind.
 
     Args:
         time: Follow-up, shape (n,).
         kind: 0 censored, 1 event, 2 other event, shape (n,).
         weights: Case weights, shape (n,), or None.
+        entry: Time after which each row is at risk, shape (n,), or None for 0.
 
     Returns:
         The table; the same for any order of the rows.
     """
+    if entry is not None:
+        return _with_entry(build_risk_table(time, kind, weights), entry, weights)
     if weights is not None:
         order = np.lexsort((weights, kind, time))
         time, kind, weights = time[order], kind[order], weights[order]
@@ -62,6 +78,21 @@ def build_risk_table(time: FloatArray, kind: NDArray[Any], weights: FloatArray |
         return RiskTable(distinct, counts.astype(np.int64), whole, whole)
     weight, squares = (_tally(cell, distinct.size, w) for w in (weights, weights**2))
     return RiskTable(distinct, counts.astype(np.int64), weight, squares)
+
+
+def places_after(time: FloatArray, entry: FloatArray) -> IntArray:
+    """Place of the first of `time` at which a row that enters at `entry` is at risk, shape (n,)."""
+    return np.searchsorted(time, entry, side="right").astype(np.int64)
+
+
+def _with_entry(table: RiskTable, entry: FloatArray, weights: FloatArray | None) -> RiskTable:
+    place, size = places_after(table.time, entry), table.time.size + 1
+    late = _from_here_on(np.bincount(place, minlength=size))[1:]
+    if weights is None:
+        return replace(table, late=late, late_weight=late.astype(np.float64))
+    order = np.lexsort((weights, place))
+    waiting = _from_here_on(np.bincount(place[order], weights[order], minlength=size))[1:]
+    return replace(table, late=late, late_weight=waiting)
 
 
 def distinct_times(time: FloatArray) -> tuple[FloatArray, IntArray]:

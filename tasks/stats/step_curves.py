@@ -14,6 +14,7 @@ class SurvivalCurve:
     """Survival at each distinct time of event or censoring; arrays have shape (t,).
 
     `n_at_risk`, `n_events` and `n_censored` count persons, also when the curve is weighted.
+    `entries` holds the times at which rows enter, ascending; None where all do at 0.
     """
 
     time: FloatArray
@@ -29,6 +30,7 @@ class SurvivalCurve:
     se_method: Literal["greenwood", "robust"]
     n: int
     events: int
+    entries: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +43,30 @@ class StepValues:
     ci_low: FloatArray
     ci_high: FloatArray
     n_at_risk: IntArray
+
+
+def at_risk_before(
+    time: FloatArray,
+    n_at_risk: IntArray,
+    entries: FloatArray | None,
+    exits: IntArray,
+    at: FloatArray,
+) -> IntArray:
+    """Persons at risk just before given times, shape (m,); at time 0 those who start there.
+
+    Args:
+        time: Times of the curve, ascending, shape (t,).
+        n_at_risk: Persons at risk just before each, shape (t,).
+        entries: Times at which rows enter, ascending; None where all do at 0.
+        exits: Persons who leave at each time of the curve, shape (t,).
+        at: Times asked for, shape (m,).
+    """
+    place = np.searchsorted(time, at, side="left")
+    if entries is None:
+        return np.append(n_at_risk, 0)[place]
+    come = np.searchsorted(entries, np.nextafter(np.maximum(at, 1e-300), 0.0), side="right")
+    gone = np.append(0, exits.cumsum())[place]
+    return np.asarray(come - gone, dtype=np.int64)
 
 
 def places_on_curve(time: FloatArray, at: FloatArray, complete: bool) -> IntArray:

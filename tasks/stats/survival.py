@@ -20,12 +20,18 @@ from tasks.stats.competing_risks import (
 )
 from tasks.stats.curve_intervals import ConfType, curve_interval
 from tasks.stats.inference import Contrast, TestResult, difference, z_quantile
-from tasks.stats.inputs import FloatArray, IntArray, case_weights, follow_up
+from tasks.stats.influence import spells, sum_of_squares
+from tasks.stats.inputs import BoolArray, FloatArray, IntArray, case_weights, entries, follow_up
 from tasks.stats.log_rank import log_rank
 from tasks.stats.rates import Rate, incidence_rate, rate_difference, rate_ratio
 from tasks.stats.risk_table import RiskTable, build_risk_table
 from tasks.stats.risks import risk_difference, risk_ratio
-from tasks.stats.step_curves import StepValues, SurvivalCurve, places_on_curve
+from tasks.stats.step_curves import (
+    StepValues,
+    SurvivalCurve,
+    at_risk_before,
+    places_on_curve,
+)
 
 __all__ = [
     "Contrast",
@@ -90,6 +96,8 @@ def kaplan_meier(
     weights: ArrayLike | None = None,
     conf_type: ConfType = "log-log",
     level: float = 0.95,
+    entry: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
 ) -> SurvivalCurve:
     r"""Kaplan-Meier estimate of survival at every distinct time of event or censoring.
 
@@ -101,10 +109,14 @@ def kaplan_meier(
         weights: Weight of each person, shape (n,), all > 0; None for the plain curve.
         conf_type: Scale of the interval: log-log, log, plain, logit or arcsin.
         level: Confidence level.
+        entry: Time after which each row is at risk, shape (n,); None where all are from 0 on.
+        cluster: Person of each row, where a person has several that follow one another; used
+            by the robust variance.
 
     Returns:
         The curve. Standard errors are Greenwood's, or robust with weights; they and the
-        intervals are NaN where survival has come down to 0.
+        intervals are NaN where survival has come down to 0. With late entry a small first
+        risk set may bring it there early: read `n_at_risk` beside it.
 
     Raises:
         EstimationError: Shapes differ, or a duration, weight, level or scale is not usable.
@@ -115,14 +127,20 @@ def kaplan_meier(
     """
     time, event = follow_up(durations, observed)
     given = None if weights is None else case_weights(weights, time.size)
-    table = build_risk_table(time, event, given)
+    late = entries(entry, time)
+    table = build_risk_table(time, event, given, late)
     survival = _product_limit(table)
-    std_error = np.sqrt(_curve_variance(table, survival, robust=given is not None))
+    if given is not None and (late is not None or cluster is not None):
+        variance = _variance_of_rows(table, time, event, given, late, cluster)
+        variance = np.where(survival > 0, survival**2 * variance, np.nan)
+    else:
+        variance = _curve_variance(table, survival, robust=given is not None)
+    std_error = np.sqrt(variance)
     low, high = curve_interval(survival, std_error, conf_type, level)
     return SurvivalCurve(
         table.time, table.n_at_risk, table.counts[1], table.counts[0], survival, std_error,
         low, high, level, conf_type, "greenwood" if given is None else "robust",
-        time.size, int(event.sum()),
+        time.size, int(event.sum()), None if late is None else np.sort(late),
     )  # fmt: skip
 
 
@@ -153,8 +171,8 @@ def survival_at(curve: SurvivalCurve, times: ArrayLike) -> StepValues:
 def n_at_risk_at(curve: SurvivalCurve, times: ArrayLike) -> IntArray:
     """Persons still at risk just before given times, shape (m,); 0 beyond the follow-up."""
     at = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    place = np.searchsorted(curve.time, at, side="left")
-    return np.append(curve.n_at_risk, 0)[place]
+    exits = curve.n_events + curve.n_censored
+    return at_risk_before(curve.time, curve.n_at_risk, curve.entries, exits, at)
 
 
 def median_survival(curve: SurvivalCurve) -> Quantile:
@@ -189,6 +207,8 @@ def restricted_mean(
     horizon: float,
     weights: ArrayLike | None = None,
     level: float = 0.95,
+    entry: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
 ) -> RestrictedMean:
     r"""Restricted mean survival time: area under the Kaplan-Meier curve on [0, horizon].
 
@@ -202,6 +222,8 @@ def restricted_mean(
         horizon: Upper limit of the integral, > 0, in the unit of `durations`.
         weights: Weight of each person, shape (n,), all > 0; None for the plain estimate.
         level: Confidence level.
+        entry: Time after which each row is at risk, shape (n,); None where all are from 0 on.
+        cluster: Person of each row, where a person has several; used by the robust variance.
 
     Returns:
         Estimate, standard error and Wald interval in the unit of `durations`. With weights
@@ -217,16 +239,39 @@ def restricted_mean(
     """
     time, event = follow_up(durations, observed)
     given = None if weights is None else case_weights(weights, time.size)
-    _check_horizon(time, event, horizon)
-    inside = event & (time <= horizon)
-    table = build_risk_table(np.minimum(time, horizon), inside, given)
-    estimate, variance = _area(table, horizon, robust=given is not None)
+    late = entries(entry, time)
+    check_horizon(time, event, horizon)
+    estimate, variance = _mean_of_rows(time, event, horizon, given, late, cluster)
     std_error = float(np.sqrt(variance))
     margin = z_quantile(level) * std_error
     return RestrictedMean(
         estimate, std_error, estimate - margin, estimate + margin, level, float(horizon),
         time.size, int(event.sum()), "greenwood" if given is None else "robust",
     )  # fmt: skip
+
+
+def _mean_of_rows(
+    time: FloatArray,
+    event: BoolArray,
+    horizon: float,
+    weights: FloatArray | None,
+    late: FloatArray | None,
+    cluster: ArrayLike | None,
+) -> tuple[float, float]:
+    """Area under the curve of the rows that enter before the horizon, and its variance."""
+    if late is not None and (kept := late < horizon).sum() < time.size:
+        time, event, late = time[kept], event[kept], late[kept]
+        weights = None if weights is None else weights[kept]
+        cluster = None if cluster is None else np.asarray(cluster)[kept]
+    if not time.size:
+        what = "nobody is at risk before the horizon"
+        raise EstimationError("restricted_mean", what, "set a later `horizon_days`.")
+    inside, until = event & (time <= horizon), np.minimum(time, horizon)
+    table = build_risk_table(until, inside, weights, late)
+    if weights is None or (late is None and cluster is None):
+        return _area(table, horizon, robust=weights is not None)
+    variance = _area_variance_of_rows(table, horizon, until, inside, weights, late, cluster)
+    return _area(table, horizon, robust=False)[0], variance
 
 
 def restricted_mean_difference(a: RestrictedMean, b: RestrictedMean) -> Contrast:
@@ -286,7 +331,57 @@ def _area(table: RiskTable, horizon: float, robust: bool) -> tuple[float, float]
     return float(areas.sum()), float((table.weight_sq[:2] * influence**2).sum())
 
 
-def _check_horizon(time: FloatArray, event: Iterable[bool], horizon: float) -> None:
+def _variance_of_rows(
+    table: RiskTable,
+    time: FloatArray,
+    event: BoolArray,
+    weights: FloatArray,
+    late: FloatArray | None,
+    cluster: ArrayLike | None,
+) -> FloatArray:
+    """Robust variance of log survival at each time, for late entry or several rows a person."""
+    rows = spells(table, time, event, weights, late, cluster)
+    green = _hazard_of_variance(table)
+    at_event, at_censoring = _log_influence(table, green)
+    leaving = np.where(rows.kind == 1, at_event[rows.end], at_censoring[rows.end])
+    entered = rows.at_begin(green)
+    gain = rows.weight * (leaving - entered)
+    before, none = rows.before(gain), np.zeros(time.size)
+    at_risk = [before - rows.weight * entered, rows.weight]
+    return sum_of_squares((green,), rows, at_risk, [before + gain, none])
+
+
+def _area_variance_of_rows(
+    table: RiskTable,
+    horizon: float,
+    time: FloatArray,
+    event: BoolArray,
+    weights: FloatArray,
+    late: FloatArray | None,
+    cluster: ArrayLike | None,
+) -> float:
+    """Robust variance of the area, for late entry or several rows a person."""
+    rows = spells(table, time, event, weights, late, cluster)
+    survival, green = _product_limit(table), _hazard_of_variance(table)
+    widths = np.diff(table.time, prepend=0.0, append=max(horizon, table.time[-1]))
+    areas = np.append(1.0, survival) * widths
+    area, moved = areas.cumsum(), (areas * np.append(0.0, green)).cumsum()
+    at_event, at_censoring = _log_influence(table, green)
+    leaving = np.where(rows.kind == 1, at_event[rows.end], at_censoring[rows.end])
+    entered, place = rows.at_begin(green), rows.begin
+    # Area from the last time before entry on: the curve moves only at the times of the table.
+    from_entry = np.append(0.0, area)[place], np.append(0.0, moved)[place]
+    while_in = moved[rows.end] - from_entry[1] - entered * (area[rows.end] - from_entry[0])
+    after = (leaving - entered) * (area[-1] - area[rows.end])
+    return float((rows.by_person(rows.weight * (while_in + after)) ** 2).sum())
+
+
+def check_horizon(time: FloatArray, event: Iterable[bool], horizon: float) -> None:
+    """Refuse a horizon beyond the follow-up, unless the last to be followed had the event.
+
+    Raises:
+        EstimationError: The curve of these rows is not known up to the horizon.
+    """
     longest = time.max()
     complete = bool(np.asarray(event)[time == longest].all())
     if not 0 < horizon < np.inf or (horizon > longest and not complete):

@@ -30,6 +30,7 @@ from tasks.stats.cox import cox
 from tasks.stats.survival import kaplan_meier
 from tests.bench.cohorts import bench_cohorts
 from tests.bench.covariates import bench_covariates
+from tests.bench.curves import bench_curves
 from tests.bench.timing import timed
 
 STUDY = "gibleed_celecoxib_diclofenac"
@@ -102,6 +103,7 @@ def main():
         lines = [
             *bench_ingest(folder, arguments.persons),
             *bench_estimators(100_000),
+            *bench_curves(),
             *bench_covariates(100_000),
             *bench_simulation(folder, arguments.simulated),
             *bench_cohorts(folder, arguments.simulated),

@@ -33,6 +33,15 @@ ROSSI = {
         {"id": "test", "role": "secondary", "source": "t", "method": "log_rank", "by": "fin"},
     ],
 }  # fmt: skip
+CURVES = ROSSI | {
+    "analyses": [
+        *ROSSI["analyses"],
+        {"id": "late", "role": "secondary", "source": "t", "method": "kaplan_meier", "landmark_days": 91, "quantiles": [0.1]},
+        {"id": "hazard", "role": "secondary", "source": "t", "method": "nelson_aalen", "table_days": [182]},
+        {"id": "gray", "role": "secondary", "source": "t", "method": "gray_test", "by": "fin"},
+        {"id": "lost", "role": "secondary", "source": "t", "method": "rmst", "by": "fin", "horizon_days": 300, "terms": "age"},
+    ]
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def published(home, tmp_path_factory):
-    return run(home, written(tmp_path_factory.mktemp("study"), ROSSI))
+    return run(home, written(tmp_path_factory.mktemp("study"), CURVES))
 
 
 def test_it_is_published_with_a_report_in_both_languages(published):
@@ -65,6 +74,8 @@ def test_it_is_published_with_a_report_in_both_languages(published):
     for language, said in (
         ("en", ("per 1,000 person-years", "in days", "null model", "fin 1, expected")),
         ("ko", ("1,000인년당", "단위: 일", "영모형", "fin 1, 기대 사건 수")),
+        ("en", ("longer than the landmark", "10.0% with the event", "Gray", "mean time lost")),
+        ("ko", ("기준 시점보다", "사건 발생 10.0%", "누적위험", "제한평균손실시간")),
     ):
         assert all(words in pages[language] for words in said)
 
@@ -80,7 +91,7 @@ def test_it_rests_on_the_delivery_of_its_table_alone(home, published, tmp_path):
     outcome, _ = published
     manifest = json.loads((outcome.folder / "manifest.json").read_text(encoding="utf-8"))
     assert [(d["site_id"], d["delivery_id"]) for d in manifest["deliveries"]] == [("S", "D-1")]
-    again, _ = run(home, written(tmp_path, ROSSI))
+    again, _ = run(home, written(tmp_path, CURVES))
     assert (again.was_known, again.run_id) == (True, outcome.run_id)
 
 

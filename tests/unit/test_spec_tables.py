@@ -108,8 +108,8 @@ def test_what_does_not_fit_is_refused_with_a_fix(tmp_path, old, new, told):
     assert all(message.fix and "mine.yaml:" in message.where for message in refused.value.messages)
 
 
-@pytest.mark.parametrize("method", ["kaplan_meier", "cumulative_incidence"])
-def test_curves_take_no_late_entry_and_say_so(tmp_path, method):
+@pytest.mark.parametrize("method", ["gray_test"])
+def test_gray_test_takes_no_late_entry_and_says_so(tmp_path, method):
     late = (ROLES, ROLES + "      entry: {column: e, unit: days}\n")
     load_study(changed(tmp_path, late))
     with pytest.raises(SpecError, match=f"method {method} does not take rows with entry yet"):

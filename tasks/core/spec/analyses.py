@@ -18,7 +18,9 @@ Method = Literal[
     "fine_gray",
     "logistic",
     "kaplan_meier",
+    "nelson_aalen",
     "log_rank",
+    "gray_test",
     "rmst",
     "cumulative_incidence",
     "incidence_rate",
@@ -88,6 +90,37 @@ class Analysis(Frozen):
     by: Annotated[
         ColumnName | None,
         Field(description="Column of groups; the treatment of the table when absent."),
+    ] = None
+
+    conf_type: Annotated[
+        Literal["log-log", "log", "plain", "logit", "arcsin", "cloglog"] | None,
+        Field(description="Scale of the intervals of a curve, as R's survfit names it."),
+    ] = None
+    quantiles: Annotated[
+        tuple[Annotated[float, Field(gt=0, lt=1)], ...],
+        AS_TUPLE,
+        Field(max_length=20, description="Shares with the event whose days are asked for."),
+    ] = ()
+    variance: Annotated[
+        Literal["ij", "aalen", "poisson", "greenwood"] | None,
+        Field(description="cumulative_incidence: ij, aalen; nelson_aalen: poisson, greenwood."),
+    ] = None
+    ctype: Annotated[
+        Literal[1, 2] | None, Field(description="Ties of nelson_aalen, as R's survfit names them.")
+    ] = None
+    rho: Annotated[
+        float | None, Field(ge=0, le=10, description="Power of survival in a weighted test.")
+    ] = None
+    gamma: Annotated[
+        float | None, Field(ge=0, le=10, description="Power of 1 - survival in a weighted test.")
+    ] = None
+    weighting: Annotated[
+        Literal["gehan", "tarone_ware", "peto_peto"] | None,
+        Field(description="Another weighting of log_rank than by rho and gamma."),
+    ] = None
+    landmark_days: Annotated[
+        int | None,
+        Field(gt=0, le=36_500, description="Only who is followed so long; time counts from there."),
     ] = None
 
     @property

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from tasks.core.explain import nearest
 from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
+from tasks.core.spec.checks_curves import CURVE_CHECKS
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
@@ -157,6 +158,7 @@ CHECKS: tuple[Check, ...] = (
     *HINDSIGHT_CHECKS,
     *TABLE_CHECKS,
     *HAZARD_CHECKS,
+    *CURVE_CHECKS,
     *WHOLE_CHECKS,
 )
 

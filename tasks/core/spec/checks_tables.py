@@ -10,7 +10,7 @@ from tasks.core.spec.table_fields import group_column
 from tasks.core.spec.terms import Term, columns_in
 from tasks.core.spec.whole import StudySpec
 
-_WITHOUT_ENTRY = "start every person at time 0, or use cox, incidence_rate or describe"
+_WITHOUT_ENTRY = "start every person at time 0, or use a method that takes entry, such as cox"
 
 
 def _sources_are_named(spec: StudySpec) -> Iterator[Fault]:
@@ -93,9 +93,9 @@ def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
         late = "entry" if roles.entry else "start and stop"
         what = f"method {method} does not take rows with {late} yet"
         yield Fault((*path, "method"), what, f"{_WITHOUT_ENTRY}.")
-    if method == "log_rank" and group_column(source, analysis) is None:
+    if method in ("log_rank", "gray_test") and group_column(source, analysis) is None:
         fix = f"add by, or the role treatment to {where}."
-        yield Fault((*path, "by"), "log_rank compares groups and none are named", fix)
+        yield Fault((*path, "by"), f"{method} compares groups and none are named", fix)
     if method in ("cox", "fine_gray") and roles.cluster and analysis.cluster is None:
         what = f"rows are clustered by {roles.cluster}; {method} takes them as independent"
         fix = f"add cluster: {roles.cluster}, or remove the role."

@@ -60,7 +60,16 @@ ALL_KINDS = (
 RULES: Mapping[str, MethodRule] = {
     "cox": MethodRule(
         "hazard_ratio",
-        keys=("ties", "std_error", "terms", "strata", "cluster", "predict", "penalty"),
+        keys=(
+            "ties",
+            "std_error",
+            "terms",
+            "strata",
+            "cluster",
+            "predict",
+            "penalty",
+            "landmark_days",
+        ),
         table_needs=("ties", "terms"),
         lake_needs=("ties", "std_error"),
         lake_estimate="hazard_ratio",
@@ -77,24 +86,49 @@ RULES: Mapping[str, MethodRule] = {
         "odds_ratio", outcome="binary", keys=("terms", "std_error"), table_needs=("terms",)
     ),
     "kaplan_meier": MethodRule(
-        "survival", keys=("table_days", "by"), lake_estimate="survival", is_grouped=True
+        "survival",
+        keys=("table_days", "by", "conf_type", "quantiles", "landmark_days"),
+        lake_estimate="survival",
+        is_grouped=True,
+        takes_entry=True,
+    ),
+    "nelson_aalen": MethodRule(
+        "cumulative_hazard",
+        keys=("table_days", "by", "conf_type", "variance", "ctype", "landmark_days"),
+        lake_estimate="cumulative_hazard",
+        is_grouped=True,
+        takes_entry=True,
     ),
     "log_rank": MethodRule(
-        "test", keys=("strata", "by"), lake_estimate="test", is_grouped=True, takes_weights=False
+        "test",
+        keys=("strata", "by", "rho", "gamma", "weighting", "landmark_days"),
+        lake_estimate="test",
+        is_grouped=True,
+        takes_weights=False,
+        takes_entry=True,
+    ),
+    "gray_test": MethodRule(
+        "test",
+        keys=("strata", "by", "rho", "landmark_days"),
+        lake_estimate="test",
+        is_grouped=True,
+        takes_weights=False,
     ),
     "rmst": MethodRule(
         "rmst",
-        keys=("horizon_days", "by"),
+        keys=("horizon_days", "by", "terms", "landmark_days"),
         table_needs=("horizon_days",),
         lake_needs=("horizon_days",),
         lake_estimate="rmst_difference",
         is_grouped=True,
+        takes_entry=True,
     ),
     "cumulative_incidence": MethodRule(
         "cumulative_incidence",
-        keys=("table_days", "by"),
+        keys=("table_days", "by", "conf_type", "variance", "landmark_days"),
         lake_estimate="cumulative_incidence",
         is_grouped=True,
+        takes_entry=True,
     ),
     "incidence_rate": MethodRule(
         "incidence_rate",
@@ -129,4 +163,5 @@ METHOD_KEYS: tuple[str, ...] = tuple(
 )
 """Keys of an analysis that belong to some methods only."""
 TABLE_KEYS = ("terms", "strata", "cluster", "by", "predict", "penalty")
+TABLE_KEYS = ("terms", "strata", "cluster", "by", "landmark_days")
 """Those that only the analysis of a registry table has."""

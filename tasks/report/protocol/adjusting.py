@@ -10,7 +10,15 @@ from tasks.report.generic import items_of, said_of
 from tasks.report.protocol.parts import paragraph
 from tasks.report.voice import Voice
 
-_WITH_WEIGHTS = ("cox", "fine_gray", "logistic", "kaplan_meier", "rmst", "cumulative_incidence")
+_WITH_WEIGHTS = (
+    "cox",
+    "fine_gray",
+    "logistic",
+    "kaplan_meier",
+    "nelson_aalen",
+    "rmst",
+    "cumulative_incidence",
+)
 _WITHOUT_ADJUSTMENT = ("describe", "accuracy")
 _MEASURES = {
     "cox": "hazard_ratio",
@@ -18,6 +26,7 @@ _MEASURES = {
     "logistic": "odds_ratio",
     "rmst": "rmst_difference",
     "kaplan_meier": "survival",
+    "nelson_aalen": "cumulative_hazard",
     "cumulative_incidence": "cumulative_incidence",
     "incidence_rate": "incidence_rate",
 }

@@ -28,7 +28,10 @@ _WITH_UNIT = (
     "rate_difference",
     "rmst",
     "rmst_difference",
+    "rmtl",
+    "rmtl_difference",
     "median_survival",
+    "quantile",
     "median_follow_up",
 )
 _WHOLE = ("count", "n_at_risk")
@@ -181,7 +184,9 @@ def _subject(context: Context, row: Record) -> str:
         parts.append(f"{row['stratum_name']} {row['stratum_level']}")
     if row["term"] not in (None, "table", "curve"):
         parts.append(_term(context, str(row["term"])))
-    if row["at"] is not None:
+    if row["at"] is not None and row["at_kind"] == "probability":
+        parts.append(words("tables.of_share", share=numbers.percent(row["at"])))
+    elif row["at"] is not None:
         parts.append(words("tables.on_day", day=numbers.days(row["at"])))
     return ", ".join(parts) or words("tables.all")
 
