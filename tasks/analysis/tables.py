@@ -15,6 +15,7 @@ from tasks.analysis.table_describe import describe
 from tasks.analysis.table_hazards import fine_gray_model
 from tasks.analysis.table_landmark import from_landmark
 from tasks.analysis.table_models import cox_model, logistic_model
+from tasks.analysis.table_parametric import parametric_models
 from tasks.analysis.table_rows import attrition_of, attrition_results, read_rows
 from tasks.analysis.table_survival import (
     incidence_curves,
@@ -40,6 +41,7 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "rmst": restricted_means,
         "cumulative_incidence": incidence_curves,
         "incidence_rate": incidence_rates,
+        "parametric_survival": parametric_models,
         "describe": describe,
     },
     "reading_table": {"describe": describe},

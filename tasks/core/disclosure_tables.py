@@ -22,6 +22,7 @@ Row = dict[str, object]
 Key = tuple[object, ...]
 _CURVES = ("survival", "cumulative_incidence", "cumulative_hazard", "quantile")
 _OF_STEPS = (*_CURVES, "n_at_risk")
+_TELL_DAYS = ("curve", "fitted", "extrapolated")
 _OF_FILES = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
 
 
@@ -52,7 +53,7 @@ def release_tables(
     kept = _thinned(kept, k)
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
-    kept = [r for r in kept if r["status"] != "suppressed" or r.get("term") != "curve"]
+    kept = [r for r in kept if r["status"] != "suppressed" or r.get("term") not in _TELL_DAYS]
     return [*_attrition_rows(rows, shown), *kept], shown, messages
 
 

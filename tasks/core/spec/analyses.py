@@ -24,8 +24,18 @@ Method = Literal[
     "rmst",
     "cumulative_incidence",
     "incidence_rate",
+    "parametric_survival",
     "accuracy",
     "describe",
+]
+Distribution = Literal[
+    "exponential",
+    "weibull",
+    "weibull_ph",
+    "log_normal",
+    "log_logistic",
+    "gompertz",
+    "generalised_gamma",
 ]
 
 
@@ -91,6 +101,14 @@ class Analysis(Frozen):
         ColumnName | None,
         Field(description="Column of groups; the treatment of the table when absent."),
     ] = None
+    distribution: Annotated[
+        Distribution | None, Field(description="The law of times of parametric_survival.")
+    ] = None
+    distributions: Annotated[
+        tuple[Distribution, ...],
+        AS_TUPLE,
+        Field(max_length=7, description="Several laws, compared and ranked by AIC and BIC."),
+    ] = ()
 
     conf_type: Annotated[
         Literal["log-log", "log", "plain", "logit", "arcsin", "cloglog"] | None,

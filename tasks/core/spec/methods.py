@@ -27,6 +27,7 @@ class MethodRule:
         takes_weights: It takes the weights of a table, and weighted arms.
         takes_entry: It takes rows with a late entry, and intervals.
         adjusts: It takes an `adjustment` of a table's treatment.
+        models_groups: With `terms` its groups are those of `by` alone: a treatment is a term.
     """
 
     estimate: str
@@ -40,6 +41,7 @@ class MethodRule:
     takes_weights: bool = True
     takes_entry: bool = False
     adjusts: bool = False
+    models_groups: bool = False
 
     @property
     def of_lake(self) -> bool:
@@ -137,6 +139,22 @@ RULES: Mapping[str, MethodRule] = {
         is_grouped=True,
         takes_weights=False,
         takes_entry=True,
+    ),
+    "parametric_survival": MethodRule(
+        "coefficient",
+        keys=(
+            "distribution",
+            "distributions",
+            "terms",
+            "by",
+            "horizon_days",
+            "table_days",
+            "std_error",
+            "cluster",
+        ),
+        is_grouped=True,
+        takes_entry=True,
+        models_groups=True,
     ),
     "accuracy": MethodRule("accuracy", kinds=("two_by_two_table",), outcome="none"),
     "describe": MethodRule("count", kinds=ALL_KINDS, outcome="none", takes_entry=True),

@@ -96,6 +96,8 @@ def group_column(source: TableSource, analysis: Analysis) -> str | None:
     """Return the column whose levels an analysis compares, if any."""
     if analysis.by is not None or not isinstance(source, AnalysisTable):
         return analysis.by
+    if analysis.rule.models_groups and analysis.terms is not None:
+        return None
     return source.roles.treatment
 
 
@@ -110,11 +112,10 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
         if analysis.method != "describe":
             yield from (field.name for field in role_fields(source))
         return
-    roles = source.roles
     wanted = {"person_id", "weight"}
     wanted |= _TIMED if analysis.rule.outcome == "time" else {"outcome"}
     yield from (field.name for field in role_fields(source) if field.name in wanted)
-    if analysis.rule.is_grouped and (by := analysis.by or roles.treatment):
+    if analysis.rule.is_grouped and (by := group_column(source, analysis)):
         yield f"x_{by}"
     yield from (f"label_{name}" for name in analysis.strata)
     if analysis.cluster:

@@ -17,6 +17,7 @@ from tasks.report.blocks import (
 from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
 from tasks.report.sections.table_curves import curve_figures
+from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
 
 _FIT = ("test", "log_likelihood", "aic", "concordance")
 _SHARES = (
@@ -115,6 +116,8 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
     blocks: list[Block] = [Heading(title)]
     if analysis.terms is not None:
         blocks.append(Paragraph(words.line("tables.model", terms=Run(analysis.terms, tone="code"))))
+    if analysis.method == PARAMETRIC:
+        return [*blocks, *parametric_blocks(context, analysis, rows)]
     blocks += [
         Paragraph(words.line("tables.not_estimable", note=str(row["note"])))
         for row in rows
