@@ -10,7 +10,7 @@ from tasks.analysis.table_rows import TableRows
 from tasks.core.results import result_row
 from tasks.core.spec.columns import Category
 from tasks.core.spec.sources import AnalysisTable
-from tasks.core.spec.table_fields import group_column
+from tasks.core.spec.table_fields import group_column, reads_time
 from tasks.stats.inference import Contrast
 
 Row = dict[str, object]
@@ -117,7 +117,7 @@ class AskedOfTable:
         if not isinstance(source, AnalysisTable):
             return None
         roles = source.roles
-        coded = roles.event if self.analysis.rule.outcome == "time" else roles.outcome
+        coded = roles.event if reads_time(source, self.analysis) else roles.outcome
         return coded.column if coded else None
 
     def _is_of_persons(self) -> bool:

@@ -14,9 +14,18 @@ from tasks.analysis.table_curves import gray_tests, hazard_curves
 from tasks.analysis.table_describe import describe
 from tasks.analysis.table_hazards import fine_gray_model
 from tasks.analysis.table_landmark import from_landmark
-from tasks.analysis.table_models import cox_model, logistic_model
+from tasks.analysis.table_models import cox_model
 from tasks.analysis.table_parametric import parametric_models
+from tasks.analysis.table_regression import (
+    gee_model,
+    linear_model,
+    logistic_regression,
+    negative_binomial_model,
+    poisson_model,
+)
+from tasks.analysis.table_risk import risks
 from tasks.analysis.table_rows import attrition_of, attrition_results, read_rows
+from tasks.analysis.table_series import difference_in_differences, interrupted_time_series
 from tasks.analysis.table_survival import (
     incidence_curves,
     incidence_rates,
@@ -33,7 +42,7 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
     "analysis_table": {
         "cox": cox_model,
         "fine_gray": fine_gray_model,
-        "logistic": logistic_model,
+        "logistic": logistic_regression,
         "kaplan_meier": kaplan_meier_curves,
         "nelson_aalen": hazard_curves,
         "log_rank": log_rank_test,
@@ -42,6 +51,11 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "cumulative_incidence": incidence_curves,
         "incidence_rate": incidence_rates,
         "parametric_survival": parametric_models,
+        "risk": risks,
+        "linear": linear_model,
+        "poisson": poisson_model,
+        "negative_binomial": negative_binomial_model,
+        "gee": gee_model,
         "describe": describe,
     },
     "reading_table": {"describe": describe},
@@ -49,7 +63,11 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
     "effect_table": {"describe": describe},
     "cost_history_table": {"describe": describe},
     "psa_table": {"describe": describe},
-    "series_table": {"describe": describe},
+    "series_table": {
+        "interrupted_time_series": interrupted_time_series,
+        "difference_in_differences": difference_in_differences,
+        "describe": describe,
+    },
 }
 """The methods of each kind; `tasks.core.spec.methods` names the same."""
 

@@ -110,6 +110,7 @@ _NUMBERS = (
     "ci_low",
     "ci_high",
     "statistic",
+    "df2",
     "p_value",
     "n",
     "n_events",

@@ -25,6 +25,13 @@ Method = Literal[
     "cumulative_incidence",
     "incidence_rate",
     "parametric_survival",
+    "risk",
+    "linear",
+    "poisson",
+    "negative_binomial",
+    "gee",
+    "interrupted_time_series",
+    "difference_in_differences",
     "accuracy",
     "describe",
 ]
@@ -139,6 +146,62 @@ class Analysis(Frozen):
     landmark_days: Annotated[
         int | None,
         Field(gt=0, le=36_500, description="Only who is followed so long; time counts from there."),
+    ] = None
+    hc: Annotated[
+        Literal["HC0", "HC1", "HC2", "HC3"] | None,
+        Field(description="Kind of robust standard errors; HC0 when left out."),
+    ] = None
+    cr: Annotated[
+        Literal["CR0", "CR1", "CR1S"] | None,
+        Field(description="Kind of errors by cluster; CR1S of linear, CR1 of others left out."),
+    ] = None
+    interval: Annotated[
+        Literal["t", "z"] | None,
+        Field(description="Whether intervals are of Student's t or of the normal distribution."),
+    ] = None
+    exposure: Annotated[
+        ColumnName | None, Field(description="Column of person-time, or of what counts are of.")
+    ] = None
+    family: Annotated[
+        Literal["gaussian", "binomial", "poisson", "quasi_poisson"] | None,
+        Field(description="Distribution of the outcome; the link is its canonical one."),
+    ] = None
+    correlation: Annotated[
+        Literal["independence", "exchangeable", "ar1"] | None,
+        Field(description="Working correlation within clusters."),
+    ] = None
+    small_sample: Annotated[
+        Literal["kauermann_carroll", "mancl_derouen"] | None,
+        Field(description="Correction of robust standard errors for few clusters."),
+    ] = None
+    wave: Annotated[
+        ColumnName | None, Field(description="Number column that orders the rows of a cluster.")
+    ] = None
+    season_terms: Annotated[
+        int, Field(ge=0, le=12, description="Pairs of sine and cosine for the season.")
+    ] = 0
+    season_period: Annotated[
+        float | None, Field(gt=1, le=10_000, description="Periods of a season; 12 left out.")
+    ] = None
+    lag: Annotated[
+        int | None, Field(ge=0, le=1_000, description="Lag of Newey-West standard errors.")
+    ] = None
+    controls: Annotated[
+        Literal["never_treated", "not_yet_treated"] | None,
+        Field(description="Sites that adopters are compared with."),
+    ] = None
+    inference: Annotated[
+        Literal["permutation", "wild_bootstrap"] | None,
+        Field(description="How effects on few sites are tested."),
+    ] = None
+    draws: Annotated[
+        int | None, Field(ge=999, le=99_999, description="Random draws; 999 when left out.")
+    ] = None
+    seed: Annotated[
+        int | None, Field(ge=0, le=2**31, description="Seed of random draws; 0 when left out.")
+    ] = None
+    alpha: Annotated[
+        float | None, Field(gt=0, lt=0.5, description="Level of the test; 0.05 when left out.")
     ] = None
 
     @property

@@ -17,6 +17,7 @@ from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
 from tasks.core.spec.checks_hazards import HAZARD_CHECKS
 from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
+from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
 from tasks.core.spec.checks_parametric import PARAMETRIC_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.checks_whole import WHOLE_CHECKS
@@ -161,6 +162,7 @@ CHECKS: tuple[Check, ...] = (
     *HAZARD_CHECKS,
     *CURVE_CHECKS,
     *PARAMETRIC_CHECKS,
+    *OUTCOME_CHECKS,
     *WHOLE_CHECKS,
 )
 

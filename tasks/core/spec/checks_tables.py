@@ -60,6 +60,7 @@ def _columns_play_their_roles(spec: StudySpec) -> Iterator[Fault]:
                 yield Fault(("sources", place, "roles", role), what, fix)
 
 
+_REGRESSIONS = ("logistic", "linear", "poisson", "negative_binomial")
 _ALONE = ("follow_up", "event", "outcome", "entry", "start", "stop", "weight", "tp", "fp", "fn")
 
 
@@ -96,7 +97,7 @@ def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
     if method in ("log_rank", "gray_test") and group_column(source, analysis) is None:
         fix = f"add by, or the role treatment to {where}."
         yield Fault((*path, "by"), f"{method} compares groups and none are named", fix)
-    if method in ("cox", "fine_gray") and roles.cluster and analysis.cluster is None:
+    if "cluster" in rule.keys and roles.cluster and analysis.cluster is None:
         what = f"rows are clustered by {roles.cluster}; {method} takes them as independent"
         fix = f"add cluster: {roles.cluster}, or remove the role."
         yield Fault((*path, "cluster"), what, fix, "W_TABLE_CLUSTER", is_warning=True)
@@ -105,7 +106,7 @@ def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
 def _has_outcome(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
     """The outcome is there, and of the kind that the method reads."""
     wanted, where = analysis.rule.outcome, f"source {source.id}"
-    if wanted in {"none", "time"}:
+    if wanted in {"none", "time", "count or time"}:
         return
     if source.roles.outcome is None:
         what = f"{analysis.method} needs the role outcome; {where} has none"
@@ -122,9 +123,9 @@ def _has_outcome(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> It
 
 def _takes_weights(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
     method, std_error = analysis.method, analysis.std_error
-    if method == "logistic" and std_error not in (None, "model"):
-        what = f"logistic has no standard errors of kind {std_error} yet"
-        yield Fault((*path, "std_error"), what, "write std_error: model.")
+    if method in _REGRESSIONS and std_error == "profile_likelihood":
+        what = f"{method} has no standard errors of kind {std_error} yet"
+        yield Fault((*path, "std_error"), what, "write std_error: model, or robust.")
     if analysis.cluster is not None and std_error not in (None, "robust"):
         yield Fault((*path, "std_error"), "cluster makes standard errors robust", "write robust.")
     if source.roles.weight is None or method == "describe":
@@ -132,9 +133,9 @@ def _takes_weights(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> 
     if not analysis.rule.takes_weights:
         what = f"method {method} has no weighted form, and source {source.id} has weights"
         yield Fault((*path, "method"), what, "choose another method, or a source without weight.")
-    if method in ("cox", "logistic") and std_error is None and analysis.cluster is None:
+    if method in ("cox", *_REGRESSIONS) and std_error is None and analysis.cluster is None:
         what = f"source {source.id} has weights: say how standard errors are made"
-        fix = "write std_error: robust for sampling weights of cox, model for counts."
+        fix = "write std_error: robust for sampling weights, model for counts."
         yield Fault((*path, "std_error"), what, fix)
     if std_error == "profile_likelihood":
         yield Fault((*path, "std_error"), "a profile likelihood takes no weights", "write robust.")

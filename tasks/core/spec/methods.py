@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["none", "time", "binary", "number", "binary or number"]
+Outcome = Literal["none", "time", "binary", "number", "binary or number", "count or time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class MethodRule:
         estimate: The estimate name of the row that says why nothing can be estimated.
         kinds: Kinds of registry tables that it analyses.
         outcome: Which roles of an analysis table it reads: follow-up and event, or the outcome,
-            coded 0 and 1 (`binary`) or declared a number (`number`).
+            coded 0 and 1 (`binary`) or declared a number (`number`); `count or time` is the
+            outcome where the table has one, else events and person-time.
         keys: Keys of an analysis that it uses besides those of all methods.
         table_needs: Keys without which it cannot analyse a table.
         lake_needs: Keys without which it cannot analyse cohorts of the lake.
@@ -59,6 +60,8 @@ ALL_KINDS = (
     "series_table",
 )
 
+_GEE = ("terms", "family", "correlation", "cluster")
+
 RULES: Mapping[str, MethodRule] = {
     "cox": MethodRule(
         "hazard_ratio",
@@ -85,7 +88,10 @@ RULES: Mapping[str, MethodRule] = {
         lake_estimate="subdistribution_hazard_ratio",
     ),
     "logistic": MethodRule(
-        "odds_ratio", outcome="binary", keys=("terms", "std_error"), table_needs=("terms",)
+        "odds_ratio",
+        outcome="binary",
+        keys=("terms", "std_error", "hc", "cluster", "cr"),
+        table_needs=("terms",),
     ),
     "kaplan_meier": MethodRule(
         "survival",
@@ -156,6 +162,47 @@ RULES: Mapping[str, MethodRule] = {
         takes_entry=True,
         models_groups=True,
     ),
+    "risk": MethodRule("risk", outcome="binary", keys=("by", "cluster"), is_grouped=True),
+    "linear": MethodRule(
+        "coefficient",
+        outcome="number",
+        keys=("terms", "std_error", "hc", "cluster", "cr", "interval"),
+        table_needs=("terms",),
+    ),
+    "poisson": MethodRule(
+        "rate_ratio",
+        outcome="count or time",
+        keys=("terms", "exposure", "std_error", "hc", "cluster", "cr"),
+        table_needs=("terms",),
+        takes_entry=True,
+    ),
+    "negative_binomial": MethodRule(
+        "rate_ratio",
+        outcome="count or time",
+        keys=("terms", "exposure", "std_error", "hc", "cluster", "cr"),
+        table_needs=("terms",),
+        takes_entry=True,
+    ),
+    "gee": MethodRule(
+        "coefficient",
+        outcome="binary or number",
+        keys=(*_GEE, "small_sample", "exposure", "wave", "interval"),
+        table_needs=_GEE,
+    ),
+    "interrupted_time_series": MethodRule(
+        "level_change",
+        kinds=("series_table",),
+        outcome="none",
+        keys=("family", "season_terms", "season_period", "lag"),
+        table_needs=("family",),
+    ),
+    "difference_in_differences": MethodRule(
+        "att",
+        kinds=("series_table",),
+        outcome="none",
+        keys=("controls", "inference", "draws", "seed", "alpha"),
+        table_needs=("controls", "inference"),
+    ),
     "accuracy": MethodRule("accuracy", kinds=("two_by_two_table",), outcome="none"),
     "describe": MethodRule("count", kinds=ALL_KINDS, outcome="none", takes_entry=True),
 }
@@ -180,6 +227,17 @@ METHOD_KEYS: tuple[str, ...] = tuple(
     dict.fromkeys(key for rule in RULES.values() for key in rule.keys)
 )
 """Keys of an analysis that belong to some methods only."""
-TABLE_KEYS = ("terms", "strata", "cluster", "by", "predict", "penalty")
-TABLE_KEYS = ("terms", "strata", "cluster", "by", "landmark_days")
+TABLE_KEYS = (
+    "terms",
+    "strata",
+    "cluster",
+    "by",
+    "predict",
+    "penalty",
+    "landmark_days",
+    "hc",
+    "cr",
+    "exposure",
+    "wave",
+)
 """Those that only the analysis of a registry table has."""

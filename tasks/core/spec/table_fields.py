@@ -63,6 +63,19 @@ def label_field(name: str) -> TableField:
     return TableField(f"label_{name}", name, "label")
 
 
+def exposure_field(name: str) -> TableField:
+    """Return the field of what counts are of, such as person-time; named `exposure_…`."""
+    return TableField(f"exposure_{name}", name, "number", "positive")
+
+
+def reads_time(source: TableSource, analysis: Analysis) -> bool:
+    """Return whether an analysis reads events and time, not the role outcome."""
+    wanted = analysis.rule.outcome
+    if wanted != "count or time" or not isinstance(source, AnalysisTable):
+        return wanted == "time"
+    return source.roles.outcome is None
+
+
 def time_field(
     role: str, time: TimeColumn, rule: Rule = "not_negative", after: str = ""
 ) -> TableField:
@@ -89,6 +102,7 @@ def all_fields(source: TableSource, analyses: tuple[Analysis, ...] = ()) -> tupl
     for analysis in analyses:
         named = (*analysis.strata, *((analysis.cluster,) if analysis.cluster else ()))
         found += [label_field(name) for name in named]
+        found += [exposure_field(analysis.exposure)] if analysis.exposure else []
     return tuple({field.name: field for field in found}.values())
 
 
@@ -113,14 +127,17 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
             yield from (field.name for field in role_fields(source))
         return
     wanted = {"person_id", "weight"}
-    wanted |= _TIMED if analysis.rule.outcome == "time" else {"outcome"}
+    wanted |= _TIMED if reads_time(source, analysis) else {"outcome"}
     yield from (field.name for field in role_fields(source) if field.name in wanted)
     if analysis.rule.is_grouped and (by := group_column(source, analysis)):
         yield f"x_{by}"
     yield from (f"label_{name}" for name in analysis.strata)
     if analysis.cluster:
         yield f"label_{analysis.cluster}"
-    yield from (f"x_{name}" for name in columns_in(analysis.parsed_terms))
+    if analysis.exposure:
+        yield f"exposure_{analysis.exposure}"
+    named = (*columns_in(analysis.parsed_terms), *((analysis.wave,) if analysis.wave else ()))
+    yield from (f"x_{name}" for name in named)
 
 
 _TIMED = {"event", "follow_up_days", "entry_days", "start_days", "stop_days"}

@@ -18,12 +18,18 @@ from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
 from tasks.report.sections.table_curves import curve_figures
 from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
+from tasks.report.sections.table_series import is_line, series_figures
 
-_FIT = ("test", "log_likelihood", "aic", "concordance")
+_FIT = ("test", "log_likelihood", "aic", "bic", "concordance")
 _SHARES = (
-    "survival cumulative_incidence sensitivity specificity ppv npv prevalence accuracy".split()
+    "risk survival cumulative_incidence sensitivity specificity ppv npv prevalence accuracy".split()
 )
-_TERMS = ("model", "null", "observed", "expected", "predicted", "penalty")
+_TERMS = (
+    "model", "null", "observed", "expected", "predicted", "penalty", "intercept", "dispersion",
+    "theta", "scale", "rho", "fewer events", "more events", "slope before", "level change",
+    "slope change", "simple", "dynamic", "group", "two-way fixed effects",
+)  # fmt: skip
+_AT = {"period": "tables.at_period", "periods_since_adoption": "tables.at_adoption"}
 _WITH_UNIT = (
     "incidence_rate",
     "rate_difference",
@@ -110,7 +116,7 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
     words = context.words
     rows = [row for row in context.table_rows if row["analysis_id"] == analysis.id]
     fit = [row for row in rows if row["estimate_name"] in _FIT]
-    found = [row for row in rows if row not in fit and row["term"] != "curve"]
+    found = [row for row in rows if row not in fit and row["term"] != "curve" and not is_line(row)]
     method, role = words.term("method", analysis.method), words.term("role", analysis.role)
     title = words("tables.of_analysis", id=analysis.id, method=method, role=role)
     blocks: list[Block] = [Heading(title)]
@@ -124,9 +130,18 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
         if row["status"] == "not_estimable" and row["note"]
     ][:3]
     blocks += curve_figures(context, analysis.id, rows)
+    blocks += series_figures(context, analysis.id, rows)
     if found:
-        blocks.append(_estimate_table(context, analysis, found, len(found) < len(rows) - len(fit)))
+        has_curve = any(row["term"] == "curve" for row in rows)
+        blocks.append(_estimate_table(context, analysis, found, has_curve))
+    blocks += _notes(context, found)
     return [*blocks, _fit_table(context, analysis, fit)] if fit else blocks
+
+
+def _notes(context: Context, rows: list[Record]) -> list[Block]:
+    """Return what rows with a number say of themselves, each note once."""
+    notes = dict.fromkeys(str(r["note"]) for r in rows if r["status"] == "ok" and r["note"])
+    return [Paragraph(context.words.line("tables.note", note=note)) for note in list(notes)[:3]]
 
 
 def _estimate_table(
@@ -190,7 +205,11 @@ def _subject(context: Context, row: Record) -> str:
     if row["at"] is not None and row["at_kind"] == "probability":
         parts.append(words("tables.of_share", share=numbers.percent(row["at"])))
     elif row["at"] is not None:
-        parts.append(words("tables.on_day", day=numbers.days(row["at"])))
+        key = _AT.get(str(row["at_kind"]), "tables.on_day")
+        parts.append(words(key, day=numbers.days(row["at"])))
+    if row["scenario"] is not None and row["se_method"] is not None:
+        named = words.term("se_method", row["se_method"])
+        parts.append(f"{words.term('scenario', row['scenario'])}: {named}")
     return ", ".join(parts) or words("tables.all")
 
 

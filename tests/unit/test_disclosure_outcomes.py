@@ -1,0 +1,62 @@
+"""Rows of outcomes other than time pass the same gate: nothing tells about fewer than k persons."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from tasks.analysis.attrition import ATTRITION_SCHEMA
+from tasks.core.disclosure_tables import release_tables
+from tests.reference.outcome_data import repeated
+from tests.reference.test_registry_tables import results
+
+K = 11
+NUMBERS = (
+    "estimate",
+    "std_error",
+    "ci_low",
+    "ci_high",
+    "statistic",
+    "df2",
+    "p_value",
+    "n",
+    "n_events",
+)
+
+
+def cells(events, others, n=100):
+    ill = [1] * events + [0] * (n - events) + [1] * others + [0] * (n - others)
+    return pd.DataFrame({"arm": ["new"] * n + ["old"] * n, "ill": ill})
+
+
+RISK = {"roles": {"outcome": "ill"}, "columns": {"arm": {"category": ["old", "new"]}}}
+COUNTS = {"roles": {"outcome": "count"}, "columns": {"count": "number", "x": "number"}}
+
+
+def released(rows):
+    found = [row for row in rows if row["analysis_id"] != "attrition"]
+    kept, _, _ = release_tables(found, pl.DataFrame(schema=ATTRITION_SCHEMA), K)
+    return kept
+
+
+@pytest.mark.parametrize(("events", "others"), [(4, 40), (40, 4), (96, 40)])
+def test_risks_of_few_withhold_every_contrast_and_its_words(events, others):
+    rows = released(results(cells(events, others), RISK, method="risk", by="arm"))
+    assert {row["status"] for row in rows} == {"suppressed"}
+    assert all(row.get(name) is None for row in rows for name in NUMBERS)
+    assert not any(
+        char.isdigit() for row in rows for char in (row.get("note") or "").replace("0,", "")
+    )
+
+
+def test_risks_of_many_are_shown():
+    rows = released(results(cells(40, 50), RISK, method="risk", by="arm"))
+    assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_counts_of_few_persons_with_any_event_are_withheld():
+    frame = repeated()
+    frame["count"] = np.where(np.arange(len(frame)) < 6, 9, 0)
+    rows = released(results(frame, COUNTS, method="poisson", terms="x"))
+    assert {row["status"] for row in rows} == {"suppressed"}
+    assert all(row.get(name) is None for row in rows for name in NUMBERS)
