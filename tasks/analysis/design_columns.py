@@ -23,8 +23,8 @@ class DesignColumns:
     terms: tuple[str, ...]
 
 
-def design_columns(rows: TableRows) -> DesignColumns:
-    """Return the design matrix of an analysis, without intercept.
+def design_columns(rows: TableRows, of: tuple[Term, ...] | None = None) -> DesignColumns:
+    """Return the design matrix of an analysis, without intercept; of its `terms` by default.
 
     A category makes one column for each level but the first, named `column=level`; a product
     makes the products of the columns of its parts, named `a:b`.
@@ -32,7 +32,7 @@ def design_columns(rows: TableRows) -> DesignColumns:
     Raises:
         EstimationError: A logarithm or root is asked of numbers that have none.
     """
-    terms = rows.analysis.parsed_terms
+    terms = rows.analysis.parsed_terms if of is None else of
     made = [(place, column) for place, term in enumerate(terms) for column in _term(rows, term)]
     return DesignColumns(
         np.column_stack([values for _, (_, values) in made]),

@@ -7,6 +7,7 @@ from functools import partial
 from tasks.analysis.design_columns import DesignColumns, design_columns
 from tasks.analysis.people import IntArray
 from tasks.analysis.table_asked import AskedOfTable, Row, as_text
+from tasks.analysis.table_bootstrap import bootstrapped_cox, with_limits
 from tasks.analysis.table_prediction import coefficient_rows, predicted_rows
 from tasks.analysis.table_ridge import ridge_rows
 from tasks.core.errors import EstimationError
@@ -34,19 +35,28 @@ def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
     strata = rows.labels(*(f"label_{name}" for name in analysis.strata))
     cluster = rows.labels(f"label_{analysis.cluster}") if analysis.cluster else None
     time, entry = rows.time, rows.entry
-    fit = cox(
-        time,
-        rows.has_event,
-        design.x,
-        ties=ties,
-        weights=rows.weights,
-        robust=analysis.std_error == "robust",
-        cluster=cluster,
-        strata=strata,
-        entry=entry,
+    drawn = None
+    if analysis.std_error == "bootstrap":
+        drawn = bootstrapped_cox(asked, design, strata)
+    fit = (
+        drawn.fit
+        if drawn is not None
+        else cox(
+            time,
+            rows.has_event,
+            design.x,
+            ties=ties,
+            weights=rows.weights,
+            robust=analysis.std_error == "robust",
+            cluster=cluster,
+            strata=strata,
+            entry=entry,
+        )
     )
     method = f"cox_{ties}"
     made = [_hazard_ratio(asked, method, fit, name, i) for i, name in enumerate(design.names)]
+    if drawn is not None:
+        made = [with_limits(asked, drawn, row, i) for i, row in enumerate(made)]
     if analysis.std_error == "profile_likelihood":
         made += [_profile(asked, design, row, i, strata) for i, row in enumerate(made)]
     made += _model_rows(asked, method, fit, len(design.names))

@@ -9,6 +9,7 @@ from tasks.analysis.design_columns import design_columns
 from tasks.analysis.estimates import DAYS_PER_1000_PERSON_YEARS, TIME
 from tasks.analysis.people import FloatArray, IntArray
 from tasks.analysis.table_asked import AskedOfTable, Row, finite
+from tasks.analysis.table_loss import curves_weighted_for_loss, means_weighted_for_loss
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
 from tasks.stats.competing_risks import CumulativeIncidence, cumulative_incidence, incidence_at
@@ -35,6 +36,8 @@ _PER = {"unit": "per 1000 person-years"}
 
 def kaplan_meier_curves(asked: AskedOfTable) -> list[Row]:
     """Return the curve of each group, its values on the days asked for, and its median."""
+    if asked.analysis.censoring_terms is not None:
+        return curves_weighted_for_loss(asked)
     made: list[Row] = []
     for level, rows in asked.groups():
         curve = kaplan_meier(
@@ -287,6 +290,8 @@ def _first_of(rows: TableRows, members: TableRows, asked: AskedOfTable) -> int:
 
 def restricted_means(asked: AskedOfTable) -> list[Row]:
     """Return the restricted mean of each group, and its difference from the first."""
+    if asked.analysis.censoring_terms is not None:
+        return means_weighted_for_loss(asked)
     horizon = float(asked.analysis.horizon_days or 0)
     where: dict[str, object] = {"at": horizon, **TIME}
     made: list[Row] = []

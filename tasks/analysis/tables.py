@@ -33,6 +33,8 @@ from tasks.analysis.table_survival import (
     log_rank_test,
     restricted_means,
 )
+from tasks.analysis.table_time import clone_censor_weights
+from tasks.analysis.table_trials import nested_trials
 from tasks.core.errors import EstimationError
 from tasks.core.spec import StudySpec
 
@@ -56,6 +58,8 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "poisson": poisson_model,
         "negative_binomial": negative_binomial_model,
         "gee": gee_model,
+        "clone_censor_weight": clone_censor_weights,
+        "sequential_trials": nested_trials,
         "describe": describe,
     },
     "reading_table": {"describe": describe},

@@ -151,7 +151,9 @@ def _value(field: TableField, text: str) -> str:
         case "number":
             number = f"try_cast({text} as double)"
             value = number if field.factor == 1 else f"{number} * {field.factor!r}"
-            return f"case when isfinite({number}) then {value} end"
+            read = f"case when isfinite({number}) then {value} end"
+            never = f"when {text} is null then 'infinity'::double"
+            return f"case {never} else {read} end" if field.never else read
         case "date":
             return f"try_cast({text} as date)"
         case "code":
@@ -186,7 +188,8 @@ _RULES = {
 
 def _fault(field: TableField) -> str:
     value, text = identifier(field.name), identifier(f"{field.name}__text")
-    cases = [("missing", f"{text} is null"), (_UNREADABLE[field.type], f"{value} is null")]
+    cases = [] if field.never else [("missing", f"{text} is null")]
+    cases.append((_UNREADABLE[field.type], f"{value} is null"))
     cases += [(reason, test.format(v=value)) for reason, test in _RULES[field.rule]]
     if field.after:
         cases.append(("not_after_start", f"{value} <= {identifier(field.after)}"))

@@ -61,7 +61,7 @@ class CoxFit:
     p_value: FloatArray
     covariance: FloatArray
     model_std_error: FloatArray
-    se_method: Literal["model", "robust"]
+    se_method: Literal["model", "robust", "bootstrap"]
     log_likelihood: float
     log_likelihood_null: float
     score_statistic: float

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 MANY = 1_000_000
+BOOTSTRAP = "Cox, 10 covariates, 1,000 resamples"
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ class Data:
 
 
 def _ours(task):
+    from tasks.stats.bootstrap import Plan
     from tasks.stats.competing_risks import cumulative_incidence
     from tasks.stats.cox import cox
+    from tasks.stats.cox_bootstrap import cox_bootstrap
     from tasks.stats.log_rank import log_rank
     from tasks.stats.logistic import logistic
     from tasks.stats.matching import match_nearest
@@ -68,6 +71,7 @@ def _ours(task):
             d.time, d.event, d.x, weights=d.weight, robust=True
         ),
         "Cox, 20 strata": lambda d: cox(d.time, d.event, d.x, strata=d.site),
+        BOOTSTRAP: lambda d: cox_bootstrap(d.time, d.event, d.x, Plan(1000, 1, "bench")),
         "propensity, 50 dense": lambda d: logistic(d.x, d.arm),
         "matching 1:1, caliper": lambda d: match_nearest(
             d.x[:, :10] @ np.linspace(-0.3, 0.3, 10), d.arm
@@ -90,6 +94,7 @@ OURS = {
         "matching 1:1, caliper",
     )
 }
+OURS[BOOTSTRAP] = Maker(lambda d: _ours(BOOTSTRAP)(d), 10_000)
 FIFTY = ("Cox, 50 covariates", "propensity, 50 dense")
 
 
@@ -243,6 +248,10 @@ R_CALLS = {
     "Cox, 10 covariates": "coxph(Surv(t, e) ~ {x}, d)",
     "Cox, 50 covariates": "coxph(Surv(t, e) ~ {x}, d)",
     "Cox, 20 strata": "coxph(Surv(t, e) ~ {x} + strata(site), d)",
+    BOOTSTRAP: (
+        "for (i in 1:1000) {{m <- rmultinom(1, nrow(d), rep(1, nrow(d)))[, 1]; s <- d[m > 0, ];"
+        " s$m <- m[m > 0]; coxph(Surv(t, e) ~ {x}, s, weights = m)}}"
+    ),
     "propensity, 50 dense": "glm(arm ~ {x}, binomial, d)",
 }
 """What R is asked, with package survival; {x} are the covariates."""

@@ -32,6 +32,8 @@ Method = Literal[
     "gee",
     "interrupted_time_series",
     "difference_in_differences",
+    "clone_censor_weight",
+    "sequential_trials",
     "accuracy",
     "describe",
 ]
@@ -89,7 +91,7 @@ class Analysis(Frozen):
         Field(description="Population of the design to restrict it to; everybody when left out."),
     ] = None
     ties: Literal["breslow", "efron", "exact"] | None = None
-    std_error: Literal["model", "robust", "profile_likelihood"] | None = None
+    std_error: Literal["model", "robust", "profile_likelihood", "bootstrap"] | None = None
     horizon_days: Annotated[int, Field(gt=0, le=36_500)] | None = None
     table_days: Annotated[tuple[Days, ...], AS_TUPLE] = ()
     terms: Annotated[
@@ -198,10 +200,33 @@ class Analysis(Frozen):
         int | None, Field(ge=999, le=99_999, description="Random draws; 999 when left out.")
     ] = None
     seed: Annotated[
-        int | None, Field(ge=0, le=2**31, description="Seed of random draws; 0 when left out.")
+        int | None, Field(ge=0, lt=2**31, description="Seed of draws: same seed, same numbers.")
     ] = None
     alpha: Annotated[
         float | None, Field(gt=0, lt=0.5, description="Level of the test; 0.05 when left out.")
+    ] = None
+    censoring_terms: Annotated[
+        str | None,
+        Field(max_length=MAX_LENGTH, description="Columns that may tell of loss to follow-up."),
+    ] = None
+    grace_days: Annotated[
+        int | None,
+        Field(gt=0, le=3_650, description="Days within which a strategy may be taken up."),
+    ] = None
+    interval_days: Annotated[
+        int | None,
+        Field(gt=0, le=3_650, description="Days between nested trials; the last days of grace."),
+    ] = None
+    truncate_weights: Annotated[
+        float | None,
+        Field(gt=0.5, lt=1, description="Share of the weights at which larger ones are cut."),
+    ] = None
+    replicates: Annotated[
+        int | None, Field(ge=200, le=20_000, description="Resamples of a bootstrap; 500 if absent.")
+    ] = None
+    bootstrap_interval: Annotated[
+        Literal["normal", "percentile", "bca"] | None,
+        Field(description="How a bootstrap makes its interval; normal if absent."),
     ] = None
 
     @property
@@ -213,6 +238,11 @@ class Analysis(Frozen):
     def parsed_terms(self) -> tuple[Term, ...]:
         """The terms of the model; none where the method has no model."""
         return parse_terms(self.terms) if self.terms is not None else ()
+
+    @property
+    def parsed_censoring_terms(self) -> tuple[Term, ...]:
+        """The terms of the model of loss to follow-up; none where there is no such model."""
+        return parse_terms(self.censoring_terms) if self.censoring_terms is not None else ()
 
     @model_validator(mode="after")
     def _says_what_its_method_needs(self) -> Self:
@@ -239,7 +269,7 @@ class Analysis(Frozen):
 
     @model_validator(mode="after")
     def _has_terms_that_can_be_read(self) -> Self:
-        _ = self.parsed_terms
+        _ = self.parsed_terms, self.parsed_censoring_terms
         return self
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
 from tasks.core.spec.checks_parametric import PARAMETRIC_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
+from tasks.core.spec.checks_time import TIME_CHECKS
 from tasks.core.spec.checks_whole import WHOLE_CHECKS
 from tasks.core.spec.design import (
     Arm,
@@ -163,6 +164,7 @@ CHECKS: tuple[Check, ...] = (
     *CURVE_CHECKS,
     *PARAMETRIC_CHECKS,
     *OUTCOME_CHECKS,
+    *TIME_CHECKS,
     *WHOLE_CHECKS,
 )
 

@@ -72,9 +72,12 @@ def _grace_is_refused(spec: StudySpec) -> Iterator[Fault]:
     if spec.design is not None and spec.design.grace_period_days > 0:
         what = (
             "a grace period leaves persons compatible with both strategies for some days; "
-            "that needs clone-censor-weight, which this version does not have"
+            "that needs clone-censor-weight, which this version has for registry tables only"
         )
-        fix = "set it to 0, and let assignment fall on time zero."
+        fix = (
+            "set it to 0, and let assignment fall on time zero; or deliver an analysis_table and "
+            "use method: clone_censor_weight."
+        )
         yield Fault(("design", "grace_period_days"), what, fix, CODE)
 
 

@@ -123,10 +123,10 @@ def _has_outcome(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> It
 
 def _takes_weights(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
     method, std_error = analysis.method, analysis.std_error
-    if method in _REGRESSIONS and std_error == "profile_likelihood":
+    if method in _REGRESSIONS and std_error in ("profile_likelihood", "bootstrap"):
         what = f"{method} has no standard errors of kind {std_error} yet"
         yield Fault((*path, "std_error"), what, "write std_error: model, or robust.")
-    if analysis.cluster is not None and std_error not in (None, "robust"):
+    if analysis.cluster is not None and std_error not in (None, "robust", "bootstrap"):
         yield Fault((*path, "std_error"), "cluster makes standard errors robust", "write robust.")
     if source.roles.weight is None or method == "describe":
         return
@@ -147,15 +147,20 @@ def _has_columns(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> It
         what = f"column {analysis.by} is not declared as category or boolean of source {source.id}"
         fix = f"declare it: columns: {{{analysis.by}: {{category: [levels]}}}}."
         yield Fault((*path, "by"), what, fix)
-    for name in columns_in(analysis.parsed_terms):
+    yield from _has_terms(source, analysis.parsed_terms, (*path, "terms"))
+    yield from _has_terms(source, analysis.parsed_censoring_terms, (*path, "censoring_terms"))
+
+
+def _has_terms(source: AnalysisTable, terms: tuple[Term, ...], path: KeyPath) -> Iterator[Fault]:
+    for name in columns_in(terms):
         kind = type_of(source.columns, name)
         if kind not in ("number", "boolean", "category"):
             what = f"term {name} is {kind or 'not among the columns'} of source {source.id}"
             fix = f"declare {name} under columns as number, boolean or category."
-            yield Fault((*path, "terms"), what, fix)
-        if kind in ("boolean", "category") and _is_changed(analysis.parsed_terms, name):
+            yield Fault(path, what, fix)
+        if kind in ("boolean", "category") and _is_changed(terms, name):
             what = f"column {name} is {kind}: it has no log, exp, sqrt or power"
-            yield Fault((*path, "terms"), what, f"write {name} as it is, or declare it number.")
+            yield Fault(path, what, f"write {name} as it is, or declare it number.")
 
 
 def _is_changed(terms: tuple[Term, ...], column: str) -> bool:

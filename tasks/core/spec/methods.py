@@ -29,6 +29,7 @@ class MethodRule:
         takes_entry: It takes rows with a late entry, and intervals.
         adjusts: It takes an `adjustment` of a table's treatment.
         models_groups: With `terms` its groups are those of `by` alone: a treatment is a term.
+        takes_start: It reads when treatment started: the role treatment_start.
     """
 
     estimate: str
@@ -43,6 +44,7 @@ class MethodRule:
     takes_entry: bool = False
     adjusts: bool = False
     models_groups: bool = False
+    takes_start: bool = False
 
     @property
     def of_lake(self) -> bool:
@@ -61,19 +63,15 @@ ALL_KINDS = (
 )
 
 _GEE = ("terms", "family", "correlation", "cluster")
+OF_LOSS = ("censoring_terms", "replicates", "seed", "bootstrap_interval")
+"""Keys of a method that may weight for informative loss to follow-up."""
 
 RULES: Mapping[str, MethodRule] = {
     "cox": MethodRule(
         "hazard_ratio",
         keys=(
-            "ties",
-            "std_error",
-            "terms",
-            "strata",
-            "cluster",
-            "predict",
-            "penalty",
-            "landmark_days",
+            *("ties", "std_error", "terms", "strata", "cluster", "predict", "penalty"),
+            *("landmark_days", "replicates", "seed", "bootstrap_interval"),
         ),
         table_needs=("ties", "terms"),
         lake_needs=("ties", "std_error"),
@@ -95,7 +93,7 @@ RULES: Mapping[str, MethodRule] = {
     ),
     "kaplan_meier": MethodRule(
         "survival",
-        keys=("table_days", "by", "conf_type", "quantiles", "landmark_days"),
+        keys=("table_days", "by", "conf_type", "quantiles", "landmark_days", *OF_LOSS),
         lake_estimate="survival",
         is_grouped=True,
         takes_entry=True,
@@ -124,7 +122,7 @@ RULES: Mapping[str, MethodRule] = {
     ),
     "rmst": MethodRule(
         "rmst",
-        keys=("horizon_days", "by", "terms", "landmark_days"),
+        keys=("horizon_days", "by", "terms", "landmark_days", *OF_LOSS),
         table_needs=("horizon_days",),
         lake_needs=("horizon_days",),
         lake_estimate="rmst_difference",
@@ -203,6 +201,23 @@ RULES: Mapping[str, MethodRule] = {
         keys=("controls", "inference", "draws", "seed", "alpha"),
         table_needs=("controls", "inference"),
     ),
+    "clone_censor_weight": MethodRule(
+        "risk_difference",
+        keys=(
+            *("grace_days", "terms", "table_days", "horizon_days", "truncate_weights"),
+            *("interval_days", "replicates", "seed", "bootstrap_interval"),
+        ),
+        table_needs=("grace_days", "seed"),
+        takes_start=True,
+        takes_entry=True,
+    ),
+    "sequential_trials": MethodRule(
+        "hazard_ratio",
+        keys=("interval_days", "terms", "ties", "truncate_weights"),
+        table_needs=("interval_days", "terms", "ties"),
+        takes_weights=False,
+        takes_entry=True,
+    ),
     "accuracy": MethodRule("accuracy", kinds=("two_by_two_table",), outcome="none"),
     "describe": MethodRule("count", kinds=ALL_KINDS, outcome="none", takes_entry=True),
 }
@@ -228,16 +243,7 @@ METHOD_KEYS: tuple[str, ...] = tuple(
 )
 """Keys of an analysis that belong to some methods only."""
 TABLE_KEYS = (
-    "terms",
-    "strata",
-    "cluster",
-    "by",
-    "predict",
-    "penalty",
-    "landmark_days",
-    "hc",
-    "cr",
-    "exposure",
-    "wave",
+    *("terms", "strata", "cluster", "by", "predict", "penalty", "landmark_days", "hc", "cr"),
+    *("exposure", "wave", "censoring_terms"),
 )
 """Those that only the analysis of a registry table has."""

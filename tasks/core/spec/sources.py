@@ -128,6 +128,10 @@ class AnalysisRoles(Frozen):
     weight: ColumnName | None = None
     covariates: Names = ()
     time_varying: Names = ()
+    treatment_start: Annotated[
+        TimeColumn | None,
+        Field(description="When treatment began, from time zero; empty where it never did."),
+    ] = None
 
     @model_validator(mode="after")
     def _tells_time_in_one_way(self) -> Self:
@@ -139,6 +143,8 @@ class AnalysisRoles(Frozen):
             raise ValueError("intervals need person_id: several rows are of one person")
         if self.entry and not self.follow_up:
             raise ValueError("entry needs follow_up: the time at which a person leaves")
+        if self.treatment_start and not self.follow_up:
+            raise ValueError("treatment_start needs follow_up: both count from time zero")
         if self.time_varying and not self.start:
             raise ValueError("time_varying columns need start and stop")
         return self

@@ -4,7 +4,7 @@ The cohort room makes a workspace table of these fields; the analysis room asks 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tasks.core.spec.analyses import Analysis
@@ -38,6 +38,7 @@ class TableField:
         codes: For `code`, what each text stands for.
         levels: For `category`, the texts that may stand.
         after: For a time, the field of the same row that must be smaller.
+        never: For a time, whether an empty cell means never: it is infinite, and no fault.
     """
 
     name: str
@@ -48,6 +49,7 @@ class TableField:
     codes: tuple[tuple[str, int], ...] = ()
     levels: tuple[str, ...] = ()
     after: str = ""
+    never: bool = False
 
 
 def column_field(name: str, columns: Columns) -> TableField:
@@ -115,6 +117,12 @@ def group_column(source: TableSource, analysis: Analysis) -> str | None:
     return source.roles.treatment
 
 
+def reads_treatment_path(source: AnalysisTable, analysis: Analysis) -> bool:
+    """Whether an analysis reads from intervals when treatment starts and stops."""
+    is_of_time = analysis.rule.takes_start or analysis.method == "sequential_trials"
+    return is_of_time and source.has_intervals
+
+
 def fields_used(source: TableSource, analysis: Analysis) -> tuple[TableField, ...]:
     """Return the fields that a row must have filled to be in an analysis."""
     by_name = {field.name: field for field in all_fields(source, (analysis,))}
@@ -128,8 +136,11 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
         return
     wanted = {"person_id", "weight"}
     wanted |= _TIMED if reads_time(source, analysis) else {"outcome"}
+    wanted |= {"treatment_start_days"} if analysis.rule.takes_start else set()
     yield from (field.name for field in role_fields(source) if field.name in wanted)
-    if analysis.rule.is_grouped and (by := group_column(source, analysis)):
+    if (analysis.rule.is_grouped or reads_treatment_path(source, analysis)) and (
+        by := group_column(source, analysis)
+    ):
         yield f"x_{by}"
     yield from (f"label_{name}" for name in analysis.strata)
     if analysis.cluster:
@@ -138,6 +149,7 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
         yield f"exposure_{analysis.exposure}"
     named = (*columns_in(analysis.parsed_terms), *((analysis.wave,) if analysis.wave else ()))
     yield from (f"x_{name}" for name in named)
+    yield from (f"x_{name}" for name in columns_in(analysis.parsed_censoring_terms))
 
 
 _TIMED = {"event", "follow_up_days", "entry_days", "start_days", "stop_days"}
@@ -146,8 +158,7 @@ _TIMED = {"event", "follow_up_days", "entry_days", "start_days", "stop_days"}
 def _analysis_fields(source: AnalysisTable) -> Iterator[TableField]:
     roles = source.roles
     yield from _labels(roles, "person_id", "site")
-    if roles.entry:
-        yield time_field("entry", roles.entry)
+    yield from _early_times(source)
     if roles.follow_up:
         after = "entry_days" if roles.entry else ""
         yield time_field("follow_up", roles.follow_up, "positive", after)
@@ -165,6 +176,13 @@ def _analysis_fields(source: AnalysisTable) -> Iterator[TableField]:
     yield from (label_field(name) for name in roles.strata)
     if roles.cluster:
         yield label_field(roles.cluster)
+
+
+def _early_times(source: AnalysisTable) -> Iterator[TableField]:
+    if entry := source.roles.entry:
+        yield time_field("entry", entry)
+    if treatment_start := source.roles.treatment_start:
+        yield replace(time_field("treatment_start", treatment_start), never=True)
 
 
 def _reading_fields(source: ReadingTable) -> Iterator[TableField]:
