@@ -12,15 +12,17 @@ from tasks.analysis.attrition import ATTRITION_SCHEMA, attrition_rows, attrition
 from tasks.analysis.balance import BALANCE_SCHEMA, balance_table, max_smd
 from tasks.analysis.characterise import characterise
 from tasks.analysis.cohorts import cohort_attrition, cohort_attrition_rows, cohort_rows
+from tasks.analysis.controls import Comparison, calibrated, control_counts, load_controls
 from tasks.analysis.estimates import estimate, stratum
 from tasks.analysis.gates import GateVerdict, judge_gates
 from tasks.analysis.people import People, load_members, load_people
 from tasks.analysis.populations import Population, PropensityModel, make_populations
+from tasks.analysis.sensitivity import detectable_row, sensitivity_rows
 from tasks.analysis.sites import site_rows
 from tasks.analysis.tables import NO_TABLES, TableEvidence
 from tasks.core.errors import EstimationError, Message
 from tasks.core.results import result_row
-from tasks.core.spec import StudySpec
+from tasks.core.spec import Analysis, StudySpec
 from tasks.stats.propensity import area_under_curve, effective_sample_size, equipoise
 
 Row = dict[str, object]
@@ -109,10 +111,36 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
     for analysis in spec.lake_analyses:
         group = groups[analysis.population]
         name = "crude" if analysis.adjustment == "none" else analysis.adjustment
-        rows += estimate(spec, analysis, group.populations.get(name), group.why)
+        found = estimate(spec, analysis, group.populations.get(name), group.why)
+        rows += found + _beside(con, spec, analysis, group, found)
+    rows += _of_controls(con, spec, whole)
     rows += characterise(con, spec, whole.populations)
     gates = judge_gates(spec.gates, people, balance, whole.model)
     return Evidence(rows, attrition, balance, gates, _without_a_column(people, spec))
+
+
+def _beside(
+    con: duckdb.DuckDBPyConnection,
+    spec: StudySpec,
+    analysis: Analysis,
+    group: Group,
+    found: list[Row],
+) -> list[Row]:
+    """Return what an analysis asks for beside its own rows: calibration, E-values."""
+    name = "crude" if analysis.adjustment == "none" else analysis.adjustment
+    beside = sensitivity_rows(analysis, found)
+    if name in group.populations:
+        beside += detectable_row(analysis, found, group.populations[name].is_target)
+    if analysis.calibrate:
+        controls = load_controls(con, spec, group.people)
+        beside += calibrated(spec, analysis, Comparison(group.populations, controls), found)
+    return beside
+
+
+def _of_controls(con: duckdb.DuckDBPyConnection, spec: StudySpec, whole: Group) -> list[Row]:
+    """Return people and events of every negative control."""
+    controls = load_controls(con, spec, whole.people)
+    return control_counts(spec, Comparison(whole.populations, controls))
 
 
 def failed_primary(rows: list[Row]) -> list[Row]:

@@ -14,6 +14,11 @@ from tasks.core.spec.table_fields import group_column, reads_time
 from tasks.stats.inference import Contrast
 
 Row = dict[str, object]
+EFFECTS = frozenset(
+    "hazard_ratio subdistribution_hazard_ratio odds_ratio risk_ratio rate_ratio coefficient "
+    "risk_difference rate_difference mean_difference rmst_difference ate att ato".split()
+)
+"""Estimate names of what compares groups, or belongs to a term of a model."""
 
 
 def finite(value: float) -> float | None:
@@ -134,3 +139,11 @@ def events_of(rows: TableRows) -> int | None:
         if name in rows.values:
             return int((rows.values[name] == 1).sum())
     return None
+
+
+def outcome_sd(rows: TableRows) -> float | None:
+    """Return the standard deviation of an outcome that is a number; None where it is none."""
+    source = rows.source
+    if not (isinstance(source, AnalysisTable) and source.outcome_is_number):
+        return None
+    return float(rows.numbers("outcome").std(ddof=1)) if "outcome" in rows.values else None

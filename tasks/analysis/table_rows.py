@@ -1,6 +1,6 @@
 """The rows of a registry table that an analysis can use, and why it cannot use the others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.people import BoolArray, FloatArray, IntArray
-from tasks.core.duck import identifier
+from tasks.core.duck import identifier, quoted
 from tasks.core.results import result_row
 from tasks.core.spec import Analysis
 from tasks.core.spec.sources import AnalysisTable, TableSource
@@ -118,16 +118,27 @@ def workspace_table(source: TableSource) -> str:
     return f"cohort.{identifier(f'source_{source.id}')}"
 
 
-def read_rows(con: Connection, source: TableSource, analysis: Analysis) -> TableRows:
-    """Read what an analysis uses of its table; every row is used or counted by its reason."""
+def read_rows(
+    con: Connection, source: TableSource, analysis: Analysis, keep_missing: Sequence[str] = ()
+) -> TableRows:
+    """Read what an analysis uses of its table; every row is used or counted by its reason.
+
+    Args:
+        con: The workspace.
+        source: The table.
+        analysis: The analysis.
+        keep_missing: Fields that a row may lack; beside each stands `<field>__missing`, and where
+            it is true the value says nothing.
+    """
     fields = fields_used(source, analysis)
-    faults = [identifier(f"{field.name}__fault") for field in fields]
+    faults = [_fault(field, field.name in keep_missing) for field in fields]
     first = ", ".join(f"'{place}:' || {fault}" for place, fault in enumerate(faults))
     why = f"coalesce({first})" if faults else "null"
     table = workspace_table(source)
     found = con.execute(f"select {why} as why, count(*) from {table} group by 1").fetchall()  # noqa: S608
     losses = [(int(text.split(":")[0]), text.split(":")[1], rows) for text, rows in found if text]
-    names = ", ".join([f"{identifier(field.name)}" for field in fields] or ["row_id"])
+    shown = [text for field in fields for text in _shown(field, field.name in keep_missing)]
+    names = ", ".join(shown or ["row_id"])
     used = con.execute(
         f"select {names} from {table} where {why} is null order by row_id"  # noqa: S608
     ).fetchnumpy()
@@ -138,6 +149,21 @@ def read_rows(con: Connection, source: TableSource, analysis: Analysis) -> Table
         sum(rows for _, rows in found),
         tuple(Loss(fields[place], reason, rows) for place, reason, rows in sorted(losses)),
     )
+
+
+def _fault(field: TableField, may_be_missing: bool) -> str:
+    fault = identifier(f"{field.name}__fault")
+    return f"nullif({fault}, 'missing')" if may_be_missing else fault
+
+
+def _shown(field: TableField, may_be_missing: bool) -> Iterator[str]:
+    name = identifier(field.name)
+    if not may_be_missing:
+        yield name
+        return
+    empty = quoted(field.levels[0]) if field.levels else "0"
+    yield f"coalesce({name}, {empty}) as {name}"
+    yield f"{name} is null as {identifier(f'{field.name}__missing')}"
 
 
 def attrition_of(rows: TableRows) -> pl.DataFrame:

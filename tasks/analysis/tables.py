@@ -8,12 +8,16 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from tasks.analysis.attrition import ATTRITION_SCHEMA
+from tasks.analysis.sensitivity import sensitivity_rows
 from tasks.analysis.table_accuracy import accuracy
-from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_asked import AskedOfTable, Row, outcome_sd
+from tasks.analysis.table_bias import bias_analysis
 from tasks.analysis.table_curves import gray_tests, hazard_curves
 from tasks.analysis.table_describe import describe
+from tasks.analysis.table_effects import calibrated_effects, e_values
 from tasks.analysis.table_hazards import fine_gray_model
 from tasks.analysis.table_landmark import from_landmark
+from tasks.analysis.table_missing import analyse_with_missing
 from tasks.analysis.table_models import cox_model
 from tasks.analysis.table_parametric import parametric_models
 from tasks.analysis.table_regression import (
@@ -26,6 +30,7 @@ from tasks.analysis.table_regression import (
 from tasks.analysis.table_risk import risks
 from tasks.analysis.table_rows import attrition_of, attrition_results, read_rows
 from tasks.analysis.table_series import difference_in_differences, interrupted_time_series
+from tasks.analysis.table_subgroups import subgroup_rows
 from tasks.analysis.table_survival import (
     incidence_curves,
     incidence_rates,
@@ -60,11 +65,17 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "gee": gee_model,
         "clone_censor_weight": clone_censor_weights,
         "sequential_trials": nested_trials,
+        "bias_analysis": bias_analysis,
         "describe": describe,
     },
     "reading_table": {"describe": describe},
     "two_by_two_table": {"accuracy": accuracy, "describe": describe},
-    "effect_table": {"describe": describe},
+    "effect_table": {
+        "describe": describe,
+        "empirical_calibration": calibrated_effects,
+        "e_value": e_values,
+        "bias_analysis": bias_analysis,
+    },
     "cost_history_table": {"describe": describe},
     "psa_table": {"describe": describe},
     "series_table": {
@@ -98,6 +109,11 @@ def analyse_tables(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvid
     steps = [NO_TABLES.attrition]
     with threadpool_limits(limits=1):
         for analysis, source in spec.table_analyses:
+            if analysis.missing_data is not None:
+                lost, made = analyse_with_missing(con, source, analysis, _estimated)
+                steps.append(lost)
+                found += made
+                continue
             rows = from_landmark(read_rows(con, source, analysis))
             attrition = attrition_of(rows)
             steps.append(attrition)
@@ -113,7 +129,9 @@ def _estimated(asked: AskedOfTable) -> list[Row]:
         if not asked.rows.n:
             fix = "read the attrition: it tells why rows are left out."
             raise EstimationError(asked.rows.source.id, "no row of the table can be used", fix)
-        return METHODS[asked.rows.source.kind][method](asked)
+        found = METHODS[asked.rows.source.kind][method](asked)
+        beside = subgroup_rows(asked, _estimated) if asked.analysis.subgroups else []
+        return found + beside + sensitivity_rows(asked.analysis, found, outcome_sd(asked.rows))
     except EstimationError as exc:
         note = f"{exc.where}: {exc.what}"
         return [asked.row(asked.analysis.rule.estimate, status="not_estimable", note=note)]

@@ -94,6 +94,7 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
         count_delivered(con, spec, spec.lake)
     if spec.has_trial:
         build_subjects(con, spec)
+        build_controls(con, spec)
     build_covariates(con, spec)
     people = "cohort.subject" if spec.has_trial else "cohort.cohort"
     found = single(con, f"select count(distinct person_id) from {people}")  # noqa: S608
@@ -144,6 +145,22 @@ def build_subjects(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
     people = build_table(con, "cohort.subject", params)
     judge_populations(con, spec)
     return people
+
+
+def build_controls(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
+    """Build cohort.control_outcome: every negative control of the people, in one pass."""
+    if not spec.negative_controls:
+        return
+    of_cohorts = [c.id for c in spec.negative_controls if isinstance(c, CohortOutcome)]
+    params = {
+        **cohort_params(spec),
+        "control_lists": [c.id for c in spec.negative_controls if c.id not in of_cohorts],
+        "control_cohorts": of_cohorts,
+    }
+    variant = "cohorts" if of_cohorts else "conditions"
+    build_table(con, "cohort.control_event", params, variant=variant)
+    build_table(con, "cohort.control_follow_up", params)
+    build_table(con, "cohort.control_outcome", params)
 
 
 def cohort_params(spec: StudySpec) -> Mapping[str, object]:

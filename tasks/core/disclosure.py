@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tasks.core.disclosure_cells import is_dropped, is_small, protect_cells, small_covariates
+from tasks.core.disclosure_controls import protect_controls
 from tasks.core.errors import DisclosureError, Message
 from tasks.core.results import withheld
 
@@ -90,7 +91,8 @@ def release(
     everybody = [row for row in rows if _stratum(row) is None]
     hidden = _hidden_populations(everybody, k)
     closed = _hidden_strata(rows, hidden, k)
-    kept = [_hide_stratum(_hide_small(row, hidden, k), closed) for row in rows]
+    guarded = protect_controls(rows, k)
+    kept = [_hide_stratum(_hide_small(row, hidden, k), closed) for row in guarded]
     kept = _thin_at_risk(_thin_curves(kept, k), k)
     told = _told_of_cohorts(rows, attrition, k)
     shown_attrition = _thin_attrition(attrition, k, told)

@@ -4,6 +4,7 @@
   results by that grouping is withheld, in all analyses of the table: the others would tell.
 - Analyses of one table whose rows differ by few tell about those few: the first of the study is
   shown, and those that differ from one shown by 1 to k-1 rows or events are withheld.
+- Complete cases that differ by few from all rows of their analysis are withheld.
 - Curves and numbers at risk are thinned as those of cohorts are.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
@@ -15,6 +16,7 @@ from itertools import pairwise
 import polars as pl
 
 from tasks.core.disclosure import is_small
+from tasks.core.disclosure_missing import hide_complete_cases
 from tasks.core.errors import Message
 from tasks.core.results import withheld
 
@@ -50,7 +52,7 @@ def release_tables(
     ]
     few = {row["analysis_id"] for row in kept if _is_span(row) and _is_few(row, k)}
     kept = [withheld(r) if _is_span(r) and r["analysis_id"] in few else r for r in kept]
-    kept = _thinned(kept, k)
+    kept = _thinned(hide_complete_cases(kept, k), k)
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
     kept = [r for r in kept if r["status"] != "suppressed" or r.get("term") not in _TELL_DAYS]

@@ -72,7 +72,8 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "risk risk_difference risk_ratio odds_ratio nnt "
         "incidence_rate rate_ratio rate_difference mean mean_difference ate att ato coefficient "
         "test cumulative_hazard quantile n_at_risk concordance log_likelihood aic bic smd max_smd "
-        "ess equipoise e_value ease mdrr level_change slope_change att_group_time count".split()
+        "ess equipoise e_value ease mdrr tipping_point level_change slope_change att_group_time "
+        "count".split()
     ),
     "validation": tuple(
         "sensitivity specificity ppv npv lr_positive lr_negative accuracy balanced_accuracy f1 "

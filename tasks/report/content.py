@@ -18,6 +18,7 @@ from tasks.report.sections import (
     design,
     estimates,
     finding,
+    negative_controls,
     other,
     people,
     question,
@@ -46,6 +47,7 @@ def sections_of(spec: StudySpec) -> tuple[Make, ...]:
         *((cohorts.section,) if spec.cohorts else ()),
         *((characterisation.section,) if spec.characterisation else ()),
         *(COMPARISON if spec.has_trial else ()),
+        *((negative_controls.section,) if spec.negative_controls else ()),
         *((tables.rows_used, tables.estimates) if spec.tables else ()),
         *CLOSING,
     )

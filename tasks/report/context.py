@@ -27,6 +27,7 @@ _LOCATING = (
     "statistic_name",
 )
 
+_ASIDE = ("population", "negative_control")
 _SIZES = frozenset({"n", "n_events", "person_time"})
 
 
@@ -96,7 +97,8 @@ class Context:
     def find(self, name: str | Iterable[str] = (), **where: object) -> list[Record]:
         """Return the results rows with these estimate names and column values.
 
-        Descriptions of a population within the study are left out unless it is asked for.
+        Descriptions of a population within the study, and of negative controls, are left out
+        unless they are asked for.
         """
         names = {name} if isinstance(name, str) else set(name)
         return [
@@ -121,7 +123,7 @@ class Context:
 
     @staticmethod
     def _is_aside(row: Record) -> bool:
-        return row["role"] == "descriptive" and row.get("stratum_name") == "population"
+        return row["role"] == "descriptive" and row.get("stratum_name") in _ASIDE
 
     def first(self, name: str | Iterable[str] = (), **where: object) -> Record | None:
         """Return the first of the rows that `find` returns."""

@@ -101,10 +101,46 @@ def test_the_published_standard_error_is_that_of_the_profile_likelihood(results)
 
 
 def test_adjusted_analyses_stand_beside_it(results):
-    ratios = results.filter(pl.col("estimate_name") == "hazard_ratio")
+    is_own = pl.col("analysis_id") != "negative_controls"
+    ratios = results.filter(pl.col("estimate_name") == "hazard_ratio", is_own)
     assert set(ratios["population"]) == {"crude", "iptw_ate", "overlap", "matched"}
     assert set(ratios["status"]) == {"ok"}
     assert set(ratios.filter(pl.col("role") == "primary")["population"]) == {"overlap"}
     assert ratios.select("std_error", "ci_low", "ci_high", "n", "n_events").null_count().row(0) == (
         0, 0, 0, 0, 0,
     )  # fmt: skip
+
+
+CONTROLS = {
+    "fracture_ankle": (1, 0), "fracture_clavicle": (0, 0), "fracture_forearm": (0, 0),
+    "fracture_hip": (1, 0), "fracture_osteoporosis": (0, 0), "fracture_rib": (0, 0),
+    "fracture_vertebra": (0, 0), "fracture_wrist": (1, 0),
+}  # fmt: skip
+"""Events in celecoxib and in diclofenac, of negative controls of OHDSI CohortGenerator's example."""
+
+
+def test_the_negative_controls_have_too_few_events_for_ease(results):
+    controls = results.filter(pl.col("analysis_id") == "negative_controls")
+    events = {
+        (row["outcome"], row["arm"]): row["n_events"]
+        for row in controls.filter(pl.col("estimate_name") == "count").iter_rows(named=True)
+    }
+    both = ("celecoxib", "diclofenac")
+    assert {name: tuple(events[name, arm] for arm in both) for name in CONTROLS} == CONTROLS
+    eases = controls.filter(pl.col("estimate_name") == "ease")
+    assert sorted(eases["term"]) == ["primary", "replication"]
+    assert set(eases["status"]) == {"not_estimable"}
+    assert set(eases["note"]) == {"0 controls could be estimated; 5 are needed"}
+    assert results.filter(pl.col("term") == "calibrated").is_empty()
+
+
+def test_the_primary_estimate_has_e_values_and_what_was_detectable(results):
+    ratio = one(results, analysis_id="primary", estimate_name="hazard_ratio")["estimate"]
+    value = one(results, analysis_id="primary", estimate_name="e_value", scenario="estimate")
+    assert value["estimate"] == pytest.approx(1 / ratio + math.sqrt(1 / ratio * (1 / ratio - 1)))
+    assert one(results, estimate_name="e_value", scenario="limit")["estimate"] == 1
+    mdrr = one(results, analysis_id="primary", estimate_name="mdrr")
+    share = 1797 / 2627
+    assert mdrr["estimate"] == pytest.approx(
+        math.exp(2.801585218112969 / math.sqrt(159 * share * (1 - share)))
+    )

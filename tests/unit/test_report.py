@@ -390,7 +390,7 @@ def test_a_run_with_little_in_it_still_makes_a_report():
         quality=[], gates=[],
     )  # fmt: skip
     content = build_content(empty, "en")
-    assert len(content.sections) == 12
+    assert len(content.sections) == 13
     assert [figure.id for figure in figures_of(content)] == ["design"]
     assert "<script>" not in html_page(content)
 

@@ -6,8 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id
+from tasks.core.spec.bias import Bias
 from tasks.core.spec.columns import Cell, ColumnName, Names
 from tasks.core.spec.methods import METHOD_KEYS, RULES, TABLE_KEYS, MethodRule
+from tasks.core.spec.missing import MissingData
 from tasks.core.spec.terms import MAX_LENGTH, Term, parse_terms
 
 Adjustment = Literal["none", "iptw_ate", "overlap", "matched"]
@@ -36,7 +38,11 @@ Method = Literal[
     "sequential_trials",
     "accuracy",
     "describe",
+    "empirical_calibration",
+    "e_value",
+    "bias_analysis",
 ]
+Measure = Literal["risk_ratio", "rate_ratio", "odds_ratio", "hazard_ratio", "mean_difference"]
 Distribution = Literal[
     "exponential",
     "weibull",
@@ -197,7 +203,7 @@ class Analysis(Frozen):
         Field(description="How effects on few sites are tested."),
     ] = None
     draws: Annotated[
-        int | None, Field(ge=999, le=99_999, description="Random draws; 999 when left out.")
+        int | None, Field(ge=999, le=1_000_000, description="Random draws of a simulation.")
     ] = None
     seed: Annotated[
         int | None, Field(ge=0, lt=2**31, description="Seed of draws: same seed, same numbers.")
@@ -227,6 +233,37 @@ class Analysis(Frozen):
     bootstrap_interval: Annotated[
         Literal["normal", "percentile", "bca"] | None,
         Field(description="How a bootstrap makes its interval; normal if absent."),
+    ] = None
+    control: Annotated[
+        ColumnName | None,
+        Field(description="Boolean column: true where a row is a negative control."),
+    ] = None
+    measure: Annotated[
+        Measure | None, Field(description="What the estimates of an effect table are.")
+    ] = None
+    outcome_is_common: Annotated[
+        bool | None,
+        Field(description="The outcome occurs in 15 % or more by the end of follow-up."),
+    ] = None
+    calibrate: Annotated[
+        bool | None,
+        Field(description="Calibrate its ratio by the negative controls of the study."),
+    ] = None
+    e_value: Annotated[
+        bool | None,
+        Field(description="Say how strong an unmeasured confounder would have to be."),
+    ] = None
+
+    bias: Annotated[
+        Bias | None, Field(description="What is taken to be wrong with the counts.")
+    ] = None
+    subgroups: Annotated[
+        Names,
+        Field(description="Columns in each level of which the effect is estimated by itself."),
+    ] = ()
+    missing_data: Annotated[
+        MissingData | None,
+        Field(description="What is done about columns of `terms` that rows lack."),
     ] = None
 
     @property

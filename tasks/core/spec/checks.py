@@ -19,6 +19,7 @@ from tasks.core.spec.checks_hazards import HAZARD_CHECKS
 from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
 from tasks.core.spec.checks_parametric import PARAMETRIC_CHECKS
+from tasks.core.spec.checks_sensitivity import SENSITIVITY_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.checks_time import TIME_CHECKS
 from tasks.core.spec.checks_whole import WHOLE_CHECKS
@@ -43,6 +44,7 @@ RESERVED = (
     "cohorts",
     "follow_up",
     "mapping",
+    "negative_controls",
     "propensity",
     "sites",
 )
@@ -145,7 +147,10 @@ CHECKS: tuple[Check, ...] = (
     Check(("design", "target", "comparator", "outcome"), _roles_have_lists_of_their_own),
     *(
         Check((block, "code_lists"), partial(_names_of_lists_agree, block), BLOCKS_IN_PART)
-        for block in ("design", "target", "comparator", "outcome", "covariates", "cohorts")
+        for block in (
+            *("design", "target", "comparator", "outcome", "negative_controls"),
+            *("covariates", "cohorts"),
+        )
     ),
     *(
         Check((block,), partial(_ids_are_unique, block), BLOCKS_IN_PART)
@@ -159,6 +164,7 @@ CHECKS: tuple[Check, ...] = (
     *DESIGN_CHECKS,
     *ESTIMAND_CHECKS,
     *HINDSIGHT_CHECKS,
+    *SENSITIVITY_CHECKS,
     *TABLE_CHECKS,
     *HAZARD_CHECKS,
     *CURVE_CHECKS,
@@ -202,6 +208,9 @@ def _lists_of_roles(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
 
 def _lists_used(spec: StudySpec) -> Iterator[tuple[KeyPath, str]]:
     yield from _lists_of_roles(spec)
+    for place, control in enumerate(spec.negative_controls):
+        if isinstance(control, ConditionOutcome):
+            yield ("negative_controls", place, "code_list"), control.code_list
     yield from lists_of_design(spec)
     for place, covariate in enumerate(spec.covariates):
         yield from ((("covariates", place), name) for name in covariate.lists_named)

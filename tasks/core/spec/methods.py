@@ -219,6 +219,29 @@ RULES: Mapping[str, MethodRule] = {
         takes_entry=True,
     ),
     "accuracy": MethodRule("accuracy", kinds=("two_by_two_table",), outcome="none"),
+    "empirical_calibration": MethodRule(
+        "ease",
+        kinds=("effect_table",),
+        outcome="none",
+        keys=("control", "measure"),
+        table_needs=("control",),
+    ),
+    "e_value": MethodRule(
+        "e_value",
+        kinds=("effect_table",),
+        outcome="none",
+        keys=("measure", "outcome_is_common"),
+        table_needs=("measure",),
+    ),
+    "bias_analysis": MethodRule(
+        "risk_ratio",
+        kinds=("analysis_table", "effect_table"),
+        outcome="binary",
+        keys=("bias", "draws", "seed", "by"),
+        table_needs=("bias",),
+        is_grouped=True,
+        takes_weights=False,
+    ),
     "describe": MethodRule("count", kinds=ALL_KINDS, outcome="none", takes_entry=True),
 }
 

@@ -133,6 +133,8 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
     if not isinstance(source, AnalysisTable) or analysis.method == "describe":
         if analysis.method != "describe":
             yield from (field.name for field in role_fields(source))
+        if analysis.control:
+            yield f"x_{analysis.control}"
         return
     wanted = {"person_id", "weight"}
     wanted |= _TIMED if reads_time(source, analysis) else {"outcome"}
@@ -148,7 +150,7 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
     if analysis.exposure:
         yield f"exposure_{analysis.exposure}"
     named = (*columns_in(analysis.parsed_terms), *((analysis.wave,) if analysis.wave else ()))
-    yield from (f"x_{name}" for name in named)
+    yield from (f"x_{name}" for name in (*named, *analysis.subgroups))
     yield from (f"x_{name}" for name in columns_in(analysis.parsed_censoring_terms))
 
 

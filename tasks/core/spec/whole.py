@@ -45,6 +45,15 @@ class StudySpec(Frozen):
     target: Arm | None = None
     comparator: Arm | None = None
     outcome: Outcome | None = None
+    negative_controls: Annotated[
+        tuple[Outcome, ...],
+        AS_TUPLE,
+        Field(
+            max_length=500,
+            description="Outcomes that neither strategy can change; analyses that say "
+            "`calibrate: true` are run on each.",
+        ),
+    ] = ()
     covariates: Annotated[tuple[Covariate, ...], AS_TUPLE] = ()
     characterisation: Characterisation | None = None
     analyses: Annotated[tuple[Analysis, ...], AS_TUPLE] = ()

@@ -29,6 +29,7 @@ _TERMS = (
     "theta", "scale", "rho", "fewer events", "more events", "slope before", "level change",
     "slope change", "simple", "dynamic", "group", "two-way fixed effects",
 )  # fmt: skip
+_OF_SERIES = ("main", "sensitivity", "diagnostic")
 _AT = {"period": "tables.at_period", "periods_since_adoption": "tables.at_adoption"}
 _WITH_UNIT = (
     "incidence_rate",
@@ -207,10 +208,18 @@ def _subject(context: Context, row: Record) -> str:
     elif row["at"] is not None:
         key = _AT.get(str(row["at_kind"]), "tables.on_day")
         parts.append(words(key, day=numbers.days(row["at"])))
-    if row["scenario"] is not None and row["se_method"] is not None:
-        named = words.term("se_method", row["se_method"])
-        parts.append(f"{words.term('scenario', row['scenario'])}: {named}")
+    if row["scenario"] is not None:
+        parts.append(_scenario(context, row))
     return ", ".join(parts) or words("tables.all")
+
+
+def _scenario(context: Context, row: Record) -> str:
+    """Name a scenario, and where it is a kind of standard error that one, too."""
+    words = context.words
+    named = words.term("scenario", row["scenario"])
+    if row["scenario"] not in _OF_SERIES or row["se_method"] is None:
+        return named
+    return f"{named}: {words.term('se_method', row['se_method'])}"
 
 
 def _term(context: Context, term: str) -> str:
