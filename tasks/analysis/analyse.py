@@ -101,7 +101,7 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
     """Compare the two arms of a study."""
     people = load_people(con, spec)
     _check_arms(people, spec)
-    whole = _group(people, None, spec.adjustments)
+    whole = _group(people, None, spec.adjustments, spec.adjusting(None))
     groups = {None: whole, **_restricted(con, spec, people)}
     attrition = attrition_table(con, spec)
     balance = balance_table(people, whole.populations)
@@ -174,9 +174,14 @@ def _check_arms(people: People, spec: StudySpec) -> None:
             )
 
 
-def _group(people: People, stratum_id: str | None, adjustments: tuple[str, ...]) -> Group:
+def _group(
+    people: People,
+    stratum_id: str | None,
+    adjustments: tuple[str, ...],
+    options: Mapping[str, Analysis],
+) -> Group:
     """Make the populations of some people: a propensity model of their own, fitted in them."""
-    populations, model = make_populations(people, adjustments)
+    populations, model = make_populations(people, adjustments, options)
     why = "the propensity model could not be fitted"
     if adjustments and model is None:
         why += _separating(people)
@@ -224,7 +229,8 @@ def _restricted(
             some = people.only(load_members(con, population.id))
             if some.is_target.any() and not some.is_target.all():
                 adjustments = spec.adjustments_in(population.id)
-                found[population.id] = _group(some, population.id, adjustments)
+                options = spec.adjusting(population.id)
+                found[population.id] = _group(some, population.id, adjustments, options)
             else:
                 why = f"an arm has nobody in population {population.id}"
                 found[population.id] = Group(population.id, some, {}, None, why)
@@ -262,7 +268,7 @@ def _describe(spec: StudySpec, group: Group) -> list[Row]:
             **_common(spec, group, population),
         )
         for population in group.populations.values()
-        if population.name in {"crude", "matched"}
+        if population.name == "crude" or population.rows.size < group.people.person_id.size
         for is_target in (True, False)
         for arm in (population.arm(is_target),)
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.analysis.arms_adjusted import strata_of_test
 from tasks.analysis.people import FloatArray
 from tasks.analysis.table_asked import finite
 from tasks.core.spec import Analysis
@@ -204,6 +205,7 @@ def arms_log_rank(asked: Asked, people: Population) -> list[Row]:
         rho=analysis.rho or 0.0,
         gamma=analysis.gamma or 0.0,
         weighting=analysis.weighting or "log_rank",
+        strata=strata_of_test(people),
     )
     return [_test(asked, people, name_of_test(analysis), found)]
 
@@ -211,7 +213,11 @@ def arms_log_rank(asked: Asked, people: Population) -> list[Row]:
 def arms_gray(asked: Asked, people: Population) -> list[Row]:
     """Return Gray's test of the two arms."""
     found = gray_test(
-        people.follow_up_days, people.cause, people.is_target, rho=asked.analysis.rho or 0.0
+        people.follow_up_days,
+        people.cause,
+        people.is_target,
+        rho=asked.analysis.rho or 0.0,
+        strata=strata_of_test(people),
     )
     return [_test(asked, people, "gray", found)]
 

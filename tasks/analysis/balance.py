@@ -9,6 +9,7 @@ from tasks.analysis.people import Covariate, FloatArray, People
 from tasks.analysis.populations import Population
 from tasks.core.results import NUMBER, TEXT, WHOLE
 from tasks.stats.propensity import standardised_mean_difference
+from tasks.stats.stratified_effects import strata_weights
 
 BALANCE_SCHEMA: dict[str, pl.DataType] = {
     "covariate": TEXT,
@@ -95,7 +96,10 @@ def _kind(covariate: Covariate) -> str:
 def _full_weights(people: People, population: Population) -> FloatArray:
     """Weights over everybody; 0 for who is not in the population."""
     weights = np.zeros(people.is_target.size)
-    weights[population.rows] = 1.0 if population.weights is None else population.weights
+    given = population.weights
+    if population.stratum is not None:
+        given = strata_weights(population.stratum, population.is_target)
+    weights[population.rows] = 1.0 if given is None else given
     return weights
 
 

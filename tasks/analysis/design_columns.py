@@ -23,8 +23,8 @@ class DesignColumns:
     terms: tuple[str, ...]
 
 
-def design_columns(rows: TableRows, of: tuple[Term, ...] | None = None) -> DesignColumns:
-    """Return the design matrix of an analysis, without intercept; of its `terms` by default.
+def design_columns(rows: TableRows, terms: tuple[Term, ...] | None = None) -> DesignColumns:
+    """Return the design matrix of an analysis, or of other terms of it, without intercept.
 
     A category makes one column for each level but the first, named `column=level`; a product
     makes the products of the columns of its parts, named `a:b`.
@@ -32,7 +32,7 @@ def design_columns(rows: TableRows, of: tuple[Term, ...] | None = None) -> Desig
     Raises:
         EstimationError: A logarithm or root is asked of numbers that have none.
     """
-    terms = rows.analysis.parsed_terms if of is None else of
+    terms = rows.analysis.parsed_terms if terms is None else terms
     made = [(place, column) for place, term in enumerate(terms) for column in _term(rows, term)]
     return DesignColumns(
         np.column_stack([values for _, (_, values) in made]),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tasks.analysis.arms_adjusted import by_strata, fitted_weights
 from tasks.analysis.arms_curves import (
     arms_gray,
     arms_hazard,
@@ -116,7 +117,7 @@ def estimate(
         if population is None:
             fix = "look at the balance table for a covariate that separates the arms."
             raise EstimationError(analysis.adjustment, why, fix)
-        return METHODS[analysis.method](asked, population)
+        return METHODS[analysis.method](asked, by_strata(analysis.method, population))
     except EstimationError as exc:
         return [_not_estimable(asked, population, exc)]
 
@@ -144,6 +145,7 @@ def _cox(asked: Asked, people: Population) -> list[Row]:
         weights=people.weights,
         robust=analysis.std_error == "robust",
         cluster=people.cluster,
+        strata=people.stratum,
     )
     rows = [
         asked.row(
@@ -164,6 +166,7 @@ def _cox(asked: Asked, people: Population) -> list[Row]:
             n_clusters=fit.n_clusters,
         )
     ]
+    rows += fitted_weights(people, rows[0], ties)
     if analysis.std_error == "profile_likelihood":
         rows.append(_profile(asked, people, rows[0], x))
     rows.append(_proportional_hazards(asked, people, x, method))

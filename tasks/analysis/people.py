@@ -50,7 +50,10 @@ class People:
 
     def only(self, members: IntArray) -> "People":
         """Return those of the people whose `person_id` is among `members`."""
-        kept = np.isin(self.person_id, members)
+        return self.at(np.flatnonzero(np.isin(self.person_id, members)))
+
+    def at(self, kept: IntArray) -> "People":
+        """Return the people at these places."""
         return People(
             self.person_id[kept],
             self.is_target[kept],

@@ -1,17 +1,40 @@
 """Populations that make two arms comparable: as they are, weighted, or matched."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
 from tasks.analysis.people import BoolArray, FloatArray, IntArray, People
 from tasks.core.errors import EstimationError
+from tasks.core.spec import Analysis
+from tasks.stats.entropy_balancing import entropy_balanced
+from tasks.stats.estimated_weights import (
+    EstimatedScore,
+    EstimatedWeights,
+    Weighting,
+    estimated_score,
+    score_weights,
+    truncated,
+)
 from tasks.stats.logistic import logistic
-from tasks.stats.matching import match_nearest
-from tasks.stats.propensity import ate_weights, overlap_weights
+from tasks.stats.matching import match_sets
+from tasks.stats.propensity import within_bounds
+from tasks.stats.sparse_propensity import Rule, sparse_score
+from tasks.stats.stratified_effects import score_strata
 
-ESTIMAND = {"crude": "unadjusted", "iptw_ate": "ate", "overlap": "ato", "matched": "atm"}
+CALIPER_SD, N_STRATA = 0.2, 5
+
+ESTIMAND = {
+    "crude": "unadjusted",
+    "iptw_ate": "ate",
+    "iptw_att": "att",
+    "overlap": "ato",
+    "matched": "atm",
+    "stratified": "ate",
+    "entropy_balanced": "att",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +42,8 @@ class Population:
     """Some of the people, with the weights under which the arms are compared.
 
     `rows` are places in the arrays of `People`; `weights` is None where everybody counts once;
-    `cluster` groups people whose follow-up is not independent (matched pairs).
+    `cluster` groups people whose follow-up is not independent (matched pairs); `stratum` those
+    of like scores; `estimated` are the weights with what their fit adds to a variance.
     """
 
     name: str
@@ -29,6 +53,8 @@ class Population:
     rows: IntArray
     weights: FloatArray | None
     cluster: IntArray | None
+    stratum: IntArray | None = None
+    estimated: EstimatedWeights | None = None
 
     @property
     def estimand(self) -> str:
@@ -51,6 +77,7 @@ class Population:
             self.rows[chosen],
             None if self.weights is None else self.weights[chosen],
             None if self.cluster is None else self.cluster[chosen],
+            None if self.stratum is None else self.stratum[chosen],
         )
 
 
@@ -62,16 +89,27 @@ class PropensityModel:
     logit: FloatArray
     used: IntArray
     dropped: tuple[str, ...]
+    is_penalised: bool = False
 
 
-def fit_propensity(people: People) -> PropensityModel:
+def fit_propensity(people: People, penalty: Rule | None = None) -> PropensityModel:
     """Fit the probability of target treatment on all covariates that carry information.
 
-    Columns that are a combination of earlier ones are left out and named.
+    Columns that are a combination of earlier ones are left out and named; with a penalty, those
+    whose coefficient it makes 0.
+
+    Args:
+        people: Everybody.
+        penalty: How cross-validation chooses an L1 penalty; none without.
 
     Raises:
         EstimationError: The model does not converge, or a covariate separates the arms.
     """
+    if penalty is not None:
+        found = sparse_score(people.matrix, people.is_target, penalty)
+        unused = tuple(people.covariates[i].id for i in np.flatnonzero(found.coef == 0))
+        kept = np.flatnonzero(found.coef)
+        return PropensityModel(found.fitted, found.logit, kept, unused, is_penalised=True)
     used = independent_columns(people.matrix)
     fit = logistic(people.matrix[:, used], people.is_target)
     dropped = sorted(set(range(people.matrix.shape[1])) - set(used.tolist()))
@@ -99,53 +137,137 @@ def independent_columns(matrix: FloatArray, tolerance: float = 1e-7) -> IntArray
 
 
 def make_populations(
-    people: People, adjustments: Iterable[str]
+    people: People,
+    adjustments: Iterable[str],
+    options: Mapping[str, Analysis] = MappingProxyType({}),
 ) -> tuple[dict[str, Population], PropensityModel | None]:
     """Return the crude population and one for each adjustment, by name.
 
     An adjustment that cannot be made is left out: the analyses that need it are then reported
     as not estimable.
+
+    Args:
+        people: Everybody.
+        adjustments: Names of adjustments.
+        options: The analysis that says how each is made; each as by default without.
     """
-    made = {"crude": _all(people, "crude", None)}
+    made = {"crude": _some(people, "crude", np.arange(people.is_target.size))}
     wanted = tuple(adjustments)
     if not wanted:
         return made, None
     try:
-        model = fit_propensity(people)
+        model = fit_propensity(people, _penalty(options))
     except EstimationError:
-        return made, None
+        model = None
     for name in wanted:
-        made[name] = _adjusted(people, model, name)
+        asked = options.get(name)
+        try:
+            made |= _made(people, model, name, asked)
+        except EstimationError:
+            continue
     return made, model
 
 
-def _all(people: People, name: str, weights: FloatArray | None) -> Population:
-    rows = np.arange(people.is_target.size)
+def _made(
+    people: People, model: PropensityModel | None, name: str, asked: Analysis | None
+) -> dict[str, Population]:
+    if name == "entropy_balanced":
+        return {name: _balanced(people)}
+    return {} if model is None else {name: _adjusted(people, model, name, asked)}
+
+
+def _penalty(options: Mapping[str, Analysis]) -> Rule | None:
+    return next((a.score_penalty for a in options.values() if a.score_penalty), None)
+
+
+def _score(people: People, model: PropensityModel, rows: IntArray) -> EstimatedScore:
+    """Return the score with what its fit adds; of a penalised one nothing of the kind is known."""
+    if not model.is_penalised:
+        return estimated_score(people.matrix[rows][:, model.used], people.is_target[rows])
+    nothing = np.zeros((rows.size, 1))
+    return EstimatedScore(model.score, model.logit, nothing, nothing, nothing[0], nothing[0])
+
+
+def _some(
+    people: People,
+    name: str,
+    rows: IntArray,
+    weights: EstimatedWeights | None = None,
+    **more: IntArray,
+) -> Population:
+    given = None if weights is None else weights.weight
     return Population(
-        name, people.is_target, people.follow_up_days, people.cause, rows, weights, None
-    )
-
-
-def _adjusted(people: People, model: PropensityModel, name: str) -> Population:
-    if name == "iptw_ate":
-        return _all(people, name, ate_weights(model.score, people.is_target))
-    if name == "overlap":
-        return _all(people, name, overlap_weights(model.score, people.is_target))
-    return _matched(people, model)
-
-
-def _matched(people: People, model: PropensityModel) -> Population:
-    pairs = match_nearest(model.logit, people.is_target, order=people.person_id)
-    rows = np.concatenate([pairs.treated, pairs.control])
-    pair = np.tile(np.arange(pairs.treated.size), 2)
-    order = np.argsort(rows, kind="stable")
-    rows, pair = rows[order], pair[order]
-    return Population(
-        "matched",
+        name,
         people.is_target[rows],
         people.follow_up_days[rows],
         people.cause[rows],
         rows,
-        None,
-        pair,
+        given,
+        more.get("cluster"),
+        more.get("stratum"),
+        weights,
     )
+
+
+def _balanced(people: People) -> Population:
+    used = independent_columns(people.matrix)
+    weights = entropy_balanced(people.matrix[:, used], people.is_target)
+    return _some(people, "entropy_balanced", np.arange(people.is_target.size), weights)
+
+
+def _adjusted(
+    people: People, model: PropensityModel, name: str, asked: Analysis | None
+) -> Population:
+    rows = np.arange(people.is_target.size)
+    if asked is not None and asked.trim is not None:
+        rows = np.flatnonzero(within_bounds(model.score, *asked.trim))
+        model = fit_propensity(people.at(rows), asked.score_penalty)
+    if name == "matched":
+        return _matched(people, model, rows, asked)
+    if name == "stratified":
+        n_strata = (asked.n_strata if asked else None) or N_STRATA
+        stratum = score_strata(model.score, people.is_target[rows], n_strata)
+        return _some(people, name, rows, stratum=stratum)
+    found = _some(people, name, rows, _weights(people, model, rows, name, asked))
+    return replace(found, estimated=None) if model.is_penalised else found
+
+
+def _weights(
+    people: People, model: PropensityModel, rows: IntArray, name: str, asked: Analysis | None
+) -> EstimatedWeights:
+    score = _score(people, model, rows)
+    given = asked.stabilised if asked else None
+    stabilised = name == "iptw_ate" if given is None else given
+    kind: Weighting = name  # type: ignore[assignment]
+    weights = score_weights(score, people.is_target[rows], kind, stabilised)
+    return truncated(weights, *asked.truncate) if asked and asked.truncate else weights
+
+
+def _matched(
+    people: People, model: PropensityModel, rows: IntArray, asked: Analysis | None
+) -> Population:
+    """Sets of one, or of up to `ratio` others who then share the weight of one."""
+    ratio = (asked.ratio if asked else None) or 1
+    caliper = asked.caliper_sd if asked and asked.caliper_sd is not None else CALIPER_SD
+    exact = _exact(people, asked.exact if asked else ())
+    order = people.person_id[rows]
+    sets = match_sets(
+        model.logit, people.is_target[rows], caliper, ratio,
+        None if exact is None else exact[rows], order,
+    )  # fmt: skip
+    tidy = np.argsort(sets.row, kind="stable")
+    kept = rows[sets.row[tidy]]
+    found = _some(people, "matched", kept, cluster=sets.set_id[tidy])
+    return found if ratio == 1 else replace(found, weights=sets.weight[tidy])
+
+
+def _exact(people: People, names: tuple[str, ...]) -> IntArray | None:
+    """One number for each combination of values of covariates; None without names."""
+    chosen = [
+        place
+        for place, covariate in enumerate(people.covariates)
+        if covariate.id.partition("=")[0] in names
+    ]
+    if not chosen:
+        return None
+    return np.unique(people.matrix[:, chosen], axis=0, return_inverse=True)[1].reshape(-1)

@@ -101,6 +101,30 @@ class AskedOfTable:
             return {}
         return {"arm": level, "stratum_name": self.group_column, "stratum_level": level}
 
+    @property
+    def treatment(self) -> str:
+        """Column of the treatment; empty where the table has none."""
+        source = self.rows.source
+        return (source.roles.treatment if isinstance(source, AnalysisTable) else None) or ""
+
+    def treatment_levels(self) -> list[tuple[str, object]]:
+        """Return the levels of the treatment, reference first, each with its value in a row."""
+        return self._levels_of(self.treatment)
+
+    def of_arm(self, level: str) -> dict[str, object]:
+        """Return the columns of a row that name an arm."""
+        return {"arm": level, "stratum_name": self.treatment, "stratum_level": level}
+
+    def of_arms(self, target: str, reference: str) -> dict[str, object]:
+        """Return the columns of a row that name two arms."""
+        name = f"{target} - {reference}"
+        return {
+            "target": target,
+            "comparator": reference,
+            "stratum_name": self.treatment,
+            "stratum_level": name,
+        }
+
     def of_contrast(self, level: str | None, reference: str | None) -> dict[str, object]:
         """Return the columns of a row that name two groups."""
         name = f"{level} - {reference}"
@@ -112,7 +136,10 @@ class AskedOfTable:
         }
 
     def _levels(self) -> list[tuple[str, object]]:
-        kind = self.rows.source.columns[str(self.group_column)]
+        return self._levels_of(str(self.group_column))
+
+    def _levels_of(self, column: str) -> list[tuple[str, object]]:
+        kind = self.rows.source.columns[column]
         if isinstance(kind, Category):
             return [(level, level) for level in kind.category]
         return [("0", 0), ("1", 1)]

@@ -12,6 +12,15 @@ from tasks.analysis.sensitivity import sensitivity_rows
 from tasks.analysis.table_accuracy import accuracy
 from tasks.analysis.table_asked import AskedOfTable, Row, outcome_sd
 from tasks.analysis.table_bias import bias_analysis
+from tasks.analysis.table_causal import (
+    adjusted_rows,
+    augmented_weighting,
+    instrumental_variable,
+    mean_difference,
+    standardisation,
+    structural_mean,
+    targeted_learning,
+)
 from tasks.analysis.table_curves import gray_tests, hazard_curves
 from tasks.analysis.table_describe import describe
 from tasks.analysis.table_effects import calibrated_effects, e_values
@@ -67,6 +76,12 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "sequential_trials": nested_trials,
         "bias_analysis": bias_analysis,
         "describe": describe,
+        "mean_difference": mean_difference,
+        "g_computation": standardisation,
+        "aipw": augmented_weighting,
+        "tmle": targeted_learning,
+        "g_estimation": structural_mean,
+        "instrumental_variable": instrumental_variable,
     },
     "reading_table": {"describe": describe},
     "two_by_two_table": {"accuracy": accuracy, "describe": describe},
@@ -129,7 +144,8 @@ def _estimated(asked: AskedOfTable) -> list[Row]:
         if not asked.rows.n:
             fix = "read the attrition: it tells why rows are left out."
             raise EstimationError(asked.rows.source.id, "no row of the table can be used", fix)
-        found = METHODS[asked.rows.source.kind][method](asked)
+        run = METHODS[asked.rows.source.kind][method]
+        found = run(asked) if asked.analysis.adjustment == "none" else adjusted_rows(asked, run)
         beside = subgroup_rows(asked, _estimated) if asked.analysis.subgroups else []
         return found + beside + sensitivity_rows(asked.analysis, found, outcome_sd(asked.rows))
     except EstimationError as exc:

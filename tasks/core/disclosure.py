@@ -28,6 +28,7 @@ from tasks.core.disclosure_cells import is_dropped, is_small, protect_cells, sma
 from tasks.core.disclosure_controls import protect_controls
 from tasks.core.errors import DisclosureError, Message
 from tasks.core.results import withheld
+from tasks.core.spec.methods import ADJUSTMENT_OPTIONS
 
 __all__ = ["Released", "is_small", "release", "release_quality", "threshold"]
 Row = dict[str, object]
@@ -204,7 +205,8 @@ def _hidden_populations(rows: list[Row], k: int) -> set[object]:
         gaps = (events, n - events, crude_n - n, crude_events - events)
         if any(is_small(gap, k) for gap in gaps):
             hidden.add(population)
-    return hidden | {"iptw_ate", "overlap"} if "crude" in hidden else hidden
+    of_everybody = set(ADJUSTMENT_OPTIONS) - {population for population, _ in counts}
+    return hidden | of_everybody if "crude" in hidden else hidden
 
 
 def _stratum(row: Row) -> object:

@@ -207,7 +207,9 @@ def _shown_attrition(attrition: pl.DataFrame, rows: list[Row], k: int) -> pl.Dat
     }
     steps = attrition.to_dicts()
     last = {step["arm"]: step for step in steps}
-    shown = {s["remaining"] for s in last.values() if s["arm"] not in hidden}
+    told = _sizes_told(rows)
+    ends = {s["remaining"] for s in last.values() if s["arm"] not in hidden}
+    shown = told | {end for end in ends if not _any_small([end - size for size in told], k)}
     out: list[Row] = []
     for step in steps:
         count = step["remaining"]
@@ -220,6 +222,17 @@ def _shown_attrition(attrition: pl.DataFrame, rows: list[Row], k: int) -> pl.Dat
         if before["remaining"] is None and step["step"]:
             step["excluded"] = None
     return pl.DataFrame(out, schema=attrition.schema)
+
+
+def _sizes_told(rows: list[Row]) -> set[int]:
+    """Return how many rows results are of: fewer than are used, where an adjustment leaves some."""
+    return {
+        _whole(row["n"])
+        for row in rows
+        if row["status"] != "suppressed"
+        and row.get("n") is not None
+        and (row.get("target") or not row.get("stratum_name"))
+    }
 
 
 def _attrition_rows(rows: list[Row], attrition: pl.DataFrame) -> list[Row]:

@@ -92,6 +92,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "prob_cost_effective ceaf_optimal quadrant_probability evpi evppi evsi threshold_price "
         "eligible_population budget_impact".split()
     ),
+    "balance": ("variance_ratio", "ks_statistic"),
     "data": ("mapped_fraction",),
     "description": ("proportion", "missing_fraction", "record_fraction"),
     "adoption and safety": tuple(

@@ -19,6 +19,9 @@ INK, SOFT, GRID, RULE = "#1f2933", "#52606d", "#e4e9ee", "#9aa5b1"
 ADJUSTMENT_LOOK = {
     "none": ("#4a5560", "circle"),
     "iptw_ate": ("#009E73", "triangle-up"),
+    "iptw_att": ("#D55E00", "triangle-down"),
+    "stratified": ("#56B4E9", "cross"),
+    "entropy_balanced": ("#E69F00", "triangle-right"),
     "overlap": ("#0072B2", "diamond"),
     "matched": ("#CC79A7", "square"),
 }

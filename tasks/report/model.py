@@ -15,8 +15,11 @@ Record = dict[str, Any]
 POPULATION_OF = {
     "none": "crude",
     "iptw_ate": "iptw_ate",
+    "iptw_att": "iptw_att",
     "overlap": "overlap",
     "matched": "matched",
+    "stratified": "stratified",
+    "entropy_balanced": "entropy_balanced",
 }
 
 

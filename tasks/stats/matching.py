@@ -80,6 +80,103 @@ def match_nearest(
     return MatchedPairs(a, b, abs(logit[a] - logit[b]), caliper, n_treated, arm.size - n_treated)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchedSets:
+    """Rows of m matched sets: `row` and the number of its set, both of shape (k,), k >= 2m.
+
+    `weight` is 1 for the treated; the controls of a set share 1 among them.
+    """
+
+    row: IntArray
+    set_id: IntArray
+    weight: FloatArray
+    caliper: float
+    n_treated: int
+    n_control: int
+    n_sets: int
+
+
+def match_sets(
+    logit_ps: ArrayLike,
+    treated: ArrayLike,
+    caliper_sd: float = 0.2,
+    ratio: int = 1,
+    exact: ArrayLike | None = None,
+    order: ArrayLike | None = None,
+) -> MatchedSets:
+    """Match each treated person to up to `ratio` others that are equal in `exact`, closest first.
+
+    Rounds of one-to-one matching: in each, those of the treated who were matched in the round
+    before look for one more control, among those still free, without replacement.
+
+    Args:
+        logit_ps: Logit of the propensity score, shape (n,), finite.
+        treated: True for the treated, shape (n,).
+        caliper_sd: Largest distance, in standard deviations of the logit.
+        ratio: Most controls of a treated person.
+        exact: Label in which pairs must agree, shape (n,).
+        order: Distinct whole number of each person, shape (n,), that settles ties.
+
+    Raises:
+        EstimationError: As `match_nearest`; or nobody has a match inside the caliper.
+
+    Source:
+        Austin (2011) Pharm Stat 10; Rosenbaum & Rubin (1985).
+    """
+    logit = np.asarray(logit_ps, dtype=np.float64)
+    arm = flags(treated, logit.shape, "treated")
+    rank = np.arange(logit.size) if order is None else np.asarray(order)
+    _check(logit, arm, rank)
+    if ratio < 1:
+        raise EstimationError("match_sets", f"ratio is {ratio}", "match 1 control or more.")
+    caliper = caliper_sd * _pooled_sd(logit, arm)
+    grid = _apart(np.rint(logit / _GRID).astype(np.int64), exact, int(caliper / _GRID))
+    seeking, free, rounds = arm.copy(), ~arm, []
+    for _ in range(ratio):
+        if not (seeking.any() and free.any()):
+            break
+        chosen = np.flatnonzero(seeking | free)
+        people = chosen[np.lexsort((rank[chosen], ~arm[chosen], grid[chosen]))]
+        pairs = people[_pair(grid[people], arm[people], rank[people], int(caliper / _GRID))]
+        seeking = np.zeros_like(arm)
+        seeking[pairs[0]] = True
+        free[pairs[1]] = False
+        rounds.append(pairs)
+    return _as_sets(np.concatenate(rounds, axis=1), rank, caliper, arm)
+
+
+def _apart(grid: IntArray, exact: ArrayLike | None, caliper: int) -> IntArray:
+    """Move strata so far apart on the line that no pair inside the caliper joins two."""
+    if exact is None:
+        return grid
+    _, stratum = np.unique(np.asarray(exact), return_inverse=True)
+    width = int(np.ptp(grid)) + caliper + 2
+    if width * (int(stratum.max()) + 2) >= _FAR:
+        raise EstimationError("match_sets", "too many strata", "match on fewer exact columns.")
+    return np.asarray(grid - grid.min() + stratum.astype(np.int64) * width)
+
+
+def _as_sets(pairs: IntArray, rank: IntArray, caliper: float, arm: BoolArray) -> MatchedSets:
+    if not pairs.size:
+        raise EstimationError(
+            "match_sets", "nobody has a match inside the caliper", "widen caliper_sd."
+        )
+    treated = np.unique(pairs[0])
+    treated = treated[np.argsort(rank[treated])]
+    place = np.empty(arm.size, dtype=np.int64)
+    place[treated] = np.arange(treated.size)
+    of_pair = place[pairs[0]]
+    row = np.concatenate([treated, pairs[1]])
+    set_id = np.concatenate([np.arange(treated.size), of_pair])
+    share = 1 / np.bincount(of_pair)[of_pair]
+    weight = np.concatenate([np.ones(treated.size), share])
+    tidy = np.lexsort((rank[row], ~arm[row], set_id))
+    return MatchedSets(
+        row[tidy], set_id[tidy], weight[tidy], caliper,
+        int(arm.sum()), int((~arm).sum()), treated.size,
+    )  # fmt: skip
+
+
 def _check(logit: FloatArray, arm: BoolArray, rank: IntArray) -> None:
     same_shape(rank, logit.shape, "order")
     if not np.isfinite(logit).all() or not 0 < arm.sum() < arm.size:

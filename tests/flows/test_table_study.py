@@ -22,7 +22,7 @@ ROSSI = {
         {
             "id": "t", "kind": "analysis_table", "site_id": "S", "table": "rossi", "missing": "complete_case",
             "na": ["NA"],
-            "roles": {"person_id": "id", "follow_up": {"column": "week", "unit": "weeks"}, "event": "arrest"},
+            "roles": {"person_id": "id", "follow_up": {"column": "week", "unit": "weeks"}, "event": "arrest", "treatment": "fin"},
             "columns": {"fin": {"category": ["0", "1"]}, "age": "number", "prio": "number"},
         }
     ],
@@ -31,6 +31,8 @@ ROSSI = {
         {"id": "km", "role": "secondary", "source": "t", "method": "kaplan_meier", "by": "fin", "table_days": [182]},
         {"id": "rate", "role": "secondary", "source": "t", "method": "incidence_rate", "by": "fin"},
         {"id": "test", "role": "secondary", "source": "t", "method": "log_rank", "by": "fin"},
+        {"id": "weighted", "role": "secondary", "source": "t", "method": "cox", "terms": "fin", "ties": "efron",
+         "std_error": "robust", "adjustment": "overlap", "propensity": "age + prio", "show_propensity": True},
     ],
 }  # fmt: skip
 CURVES = ROSSI | {
@@ -72,6 +74,11 @@ def test_it_is_published_with_a_report_in_both_languages(published):
     assert "age: 결측" in pages["ko"]
     assert f"{age['estimate']:.3f}" in pages["en"]
     for language, said in (
+        (
+            "en",
+            ("balance of the arms before and after", "Model of the treatment", "weights fitted"),
+        ),
+        ("ko", ("보정 전후 군 간 균형", "처치 모형", "가중치 추정 반영")),
         ("en", ("per 1,000 person-years", "in days", "null model", "fin 1, expected")),
         ("ko", ("1,000인년당", "단위: 일", "영모형", "fin 1, 기대 사건 수")),
         ("en", ("longer than the landmark", "10.0% with the event", "Gray", "mean time lost")),

@@ -8,11 +8,23 @@ from pydantic import Field, model_validator
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id
 from tasks.core.spec.bias import Bias
 from tasks.core.spec.columns import Cell, ColumnName, Names
-from tasks.core.spec.methods import METHOD_KEYS, RULES, TABLE_KEYS, MethodRule
+from tasks.core.spec.methods import (
+    ADJUSTMENT_KEYS,
+    ADJUSTMENT_OPTIONS,
+    METHOD_KEYS,
+    RULES,
+    TABLE_KEYS,
+    WEIGHTED,
+    MethodRule,
+)
 from tasks.core.spec.missing import MissingData
 from tasks.core.spec.terms import MAX_LENGTH, Term, parse_terms
 
-Adjustment = Literal["none", "iptw_ate", "overlap", "matched"]
+Adjustment = Literal[
+    "none", "iptw_ate", "iptw_att", "overlap", "matched", "stratified", "entropy_balanced"
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+Bounds = Annotated[tuple[Share, Share], AS_TUPLE]
 
 
 Method = Literal[
@@ -41,6 +53,12 @@ Method = Literal[
     "empirical_calibration",
     "e_value",
     "bias_analysis",
+    "mean_difference",
+    "g_computation",
+    "aipw",
+    "tmle",
+    "g_estimation",
+    "instrumental_variable",
 ]
 Measure = Literal["risk_ratio", "rate_ratio", "odds_ratio", "hazard_ratio", "mean_difference"]
 Distribution = Literal[
@@ -86,8 +104,49 @@ class Analysis(Frozen):
     source: Annotated[Id | None, Field(description="The registry table that is analysed.")] = None
     method: Method
     adjustment: Annotated[
-        Adjustment, Field(description="Needed where cohorts of the lake are compared.")
+        Adjustment,
+        Field(
+            description="How arms are made alike; needed where cohorts of the lake are compared."
+        ),
     ] = "none"
+    propensity: Annotated[
+        str | None,
+        Field(max_length=MAX_LENGTH, description="Terms of the model of a table's treatment."),
+    ] = None
+    show_propensity: Annotated[
+        bool | None, Field(description="Whether the coefficients of that model are results too.")
+    ] = None
+    score_penalty: Annotated[
+        Literal["minimum", "one_standard_error"] | None,
+        Field(description="Of cohorts: L1 penalty of the score, chosen by cross-validation."),
+    ] = None
+    stabilised: Annotated[
+        bool | None,
+        Field(description="Weights times the share of the arm; yes for iptw_ate when left out."),
+    ] = None
+    truncate: Annotated[
+        Bounds | None,
+        Field(description="Quantiles at which weights are cut off, such as 0.01, 0.99."),
+    ] = None
+    trim: Annotated[
+        Bounds | None, Field(description="Persons with scores outside are left out; 0.1, 0.9.")
+    ] = None
+    caliper_sd: Annotated[
+        float | None, Field(gt=0, le=100, description="Widest match, in SD of the logit; 0.2.")
+    ] = None
+    ratio: Annotated[
+        int | None, Field(ge=1, le=100, description="Most controls matched to one of the treated.")
+    ] = None
+    exact: Annotated[Names, Field(description="Columns in which matched rows must agree.")] = ()
+    n_strata: Annotated[
+        int | None, Field(ge=2, le=100, description="Strata of the score, of equal size; 5.")
+    ] = None
+    effect: Annotated[
+        Literal["ate", "att"] | None, Field(description="In everybody, or in the treated.")
+    ] = None
+    instrument: Annotated[
+        ColumnName | None, Field(description="Column that moves the treatment and nothing else.")
+    ] = None
     estimand: Annotated[
         Id | None,
         Field(description="Which estimand it serves; may be left out where there is one."),
@@ -281,13 +340,19 @@ class Analysis(Frozen):
         """The terms of the model of loss to follow-up; none where there is no such model."""
         return parse_terms(self.censoring_terms) if self.censoring_terms is not None else ()
 
+    @property
+    def propensity_terms(self) -> tuple[Term, ...]:
+        """The terms of the model of the treatment; none without one."""
+        return parse_terms(self.propensity) if self.propensity is not None else ()
+
     @model_validator(mode="after")
     def _says_what_its_method_needs(self) -> Self:
         if missing := [name for name in self._needed() if getattr(self, name) is None]:
             raise ValueError(f"method {self.method} needs {' and '.join(missing)}")
-        if self.method == "cox" and self.adjustment != "none" and self.std_error != "robust":
+        unweighted = self.adjustment in {"none", "stratified"}
+        if self.method == "cox" and not unweighted and self.std_error != "robust":
             raise ValueError("weighted and matched Cox models need std_error: robust")
-        if not self.rule.takes_weights and self.adjustment in {"iptw_ate", "overlap"}:
+        if not self.rule.takes_weights and self.adjustment in WEIGHTED:
             raise ValueError(f"method {self.method} has no weighted form; use none or matched")
         return self
 
@@ -306,15 +371,28 @@ class Analysis(Frozen):
 
     @model_validator(mode="after")
     def _has_terms_that_can_be_read(self) -> Self:
-        _ = self.parsed_terms, self.parsed_censoring_terms
+        _ = self.parsed_terms, self.parsed_censoring_terms, self.propensity_terms
         return self
 
     @model_validator(mode="after")
     def _says_how_it_adjusts(self) -> Self:
         if self.source is None and "adjustment" not in self.model_fields_set:
-            raise ValueError("adjustment is missing: none, iptw_ate, overlap or matched")
-        if self.source is not None and self.adjustment != "none":
-            raise ValueError("adjustment belongs to cohorts of the lake; adjust a table by terms")
+            raise ValueError(f"adjustment is missing: one of {', '.join(ADJUSTMENT_OPTIONS)}")
+        if self.source is not None and self.adjustment != "none" and not self.rule.adjusts:
+            raise ValueError(f"method {self.method} takes no adjustment; adjust it by its terms")
+        return self
+
+    @model_validator(mode="after")
+    def _says_nothing_that_its_adjustment_ignores(self) -> Self:
+        given = {name for name in ADJUSTMENT_KEYS if getattr(self, name) not in (None, (), False)}
+        used = set(ADJUSTMENT_OPTIONS[self.adjustment]) | set(self.rule.keys)
+        if idle := sorted(given - used):
+            what = f"adjustment {self.adjustment} of {self.method}"
+            raise ValueError(f"{what} does not use {' and '.join(idle)}")
+        for name in ("truncate", "trim"):
+            bounds = getattr(self, name)
+            if bounds is not None and not bounds[0] < bounds[1]:
+                raise ValueError(f"{name} needs a lower and a higher number")
         return self
 
 

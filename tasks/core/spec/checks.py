@@ -10,6 +10,7 @@ from functools import partial
 from pydantic import BaseModel
 
 from tasks.core.explain import nearest
+from tasks.core.spec.checks_adjustment import ADJUSTMENT_CHECKS
 from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
 from tasks.core.spec.checks_curves import CURVE_CHECKS
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
@@ -134,7 +135,8 @@ def _one_primary(spec: StudySpec) -> Iterator[Fault]:
 
 
 def _adjusts_with_something(spec: StudySpec) -> Iterator[Fault]:
-    adjusted = [a.id for a in spec.analyses if a.adjustment != "none"]
+    lake = [a for a in spec.analyses if a.source is None]
+    adjusted = [a.id for a in lake if a.adjustment != "none"]
     if adjusted and not spec.covariates:
         what = f"analyses {adjusted} adjust, but covariates are empty"
         yield Fault(("analyses",), what, "add covariates, or adjust by none.")
@@ -171,6 +173,7 @@ CHECKS: tuple[Check, ...] = (
     *PARAMETRIC_CHECKS,
     *OUTCOME_CHECKS,
     *TIME_CHECKS,
+    *ADJUSTMENT_CHECKS,
     *WHOLE_CHECKS,
 )
 

@@ -65,6 +65,21 @@ ALL_KINDS = (
 _GEE = ("terms", "family", "correlation", "cluster")
 OF_LOSS = ("censoring_terms", "replicates", "seed", "bootstrap_interval")
 """Keys of a method that may weight for informative loss to follow-up."""
+_EITHER: Outcome = "binary or number"
+_SCORE = ("propensity", "show_propensity", "score_penalty", "trim")
+_OF_SCORE = ("propensity", "show_propensity")
+ADJUSTMENT_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "iptw_ate": (*_SCORE, "stabilised", "truncate"),
+    "iptw_att": (*_SCORE, "stabilised", "truncate"),
+    "overlap": _SCORE,
+    "matched": (*_SCORE, "caliper_sd", "ratio", "exact"),
+    "stratified": (*_SCORE, "n_strata"),
+    "entropy_balanced": ("propensity",),
+}
+"""The keys of an analysis that each adjustment uses."""
+ADJUSTMENT_KEYS = tuple(dict.fromkeys(key for keys in ADJUSTMENT_OPTIONS.values() for key in keys))
+WEIGHTED = ("iptw_ate", "iptw_att", "overlap", "entropy_balanced")
 
 RULES: Mapping[str, MethodRule] = {
     "cox": MethodRule(
@@ -77,6 +92,7 @@ RULES: Mapping[str, MethodRule] = {
         lake_needs=("ties", "std_error"),
         lake_estimate="hazard_ratio",
         takes_entry=True,
+        adjusts=True,
     ),
     "fine_gray": MethodRule(
         "subdistribution_hazard_ratio",
@@ -97,6 +113,7 @@ RULES: Mapping[str, MethodRule] = {
         lake_estimate="survival",
         is_grouped=True,
         takes_entry=True,
+        adjusts=True,
     ),
     "nelson_aalen": MethodRule(
         "cumulative_hazard",
@@ -112,6 +129,7 @@ RULES: Mapping[str, MethodRule] = {
         is_grouped=True,
         takes_weights=False,
         takes_entry=True,
+        adjusts=True,
     ),
     "gray_test": MethodRule(
         "test",
@@ -128,6 +146,7 @@ RULES: Mapping[str, MethodRule] = {
         lake_estimate="rmst_difference",
         is_grouped=True,
         takes_entry=True,
+        adjusts=True,
     ),
     "cumulative_incidence": MethodRule(
         "cumulative_incidence",
@@ -135,6 +154,7 @@ RULES: Mapping[str, MethodRule] = {
         lake_estimate="cumulative_incidence",
         is_grouped=True,
         takes_entry=True,
+        adjusts=True,
     ),
     "incidence_rate": MethodRule(
         "incidence_rate",
@@ -243,6 +263,41 @@ RULES: Mapping[str, MethodRule] = {
         takes_weights=False,
     ),
     "describe": MethodRule("count", kinds=ALL_KINDS, outcome="none", takes_entry=True),
+    "mean_difference": MethodRule("mean_difference", outcome=_EITHER, adjusts=True),
+    "g_computation": MethodRule(
+        "mean_difference",
+        outcome=_EITHER,
+        keys=("terms", "effect"),
+        table_needs=("terms",),
+        takes_weights=False,
+    ),
+    "aipw": MethodRule(
+        "mean_difference",
+        outcome=_EITHER,
+        keys=("terms", "effect", *_OF_SCORE),
+        table_needs=("terms", "propensity"),
+        takes_weights=False,
+    ),
+    "tmle": MethodRule(
+        "mean_difference",
+        outcome=_EITHER,
+        keys=("terms", *_OF_SCORE),
+        table_needs=("terms", "propensity"),
+        takes_weights=False,
+    ),
+    "g_estimation": MethodRule(
+        "mean_difference",
+        outcome=_EITHER,
+        keys=("terms", *_OF_SCORE),
+        table_needs=("propensity",),
+    ),
+    "instrumental_variable": MethodRule(
+        "mean_difference",
+        outcome=_EITHER,
+        keys=("terms", "instrument"),
+        table_needs=("instrument",),
+        takes_weights=False,
+    ),
 }
 
 
@@ -262,7 +317,7 @@ def users_of_key(key: str) -> tuple[str, ...]:
 
 
 METHOD_KEYS: tuple[str, ...] = tuple(
-    dict.fromkeys(key for rule in RULES.values() for key in rule.keys)
+    dict.fromkeys(key for rule in RULES.values() for key in rule.keys if key not in ADJUSTMENT_KEYS)
 )
 """Keys of an analysis that belong to some methods only."""
 TABLE_KEYS = (
@@ -270,3 +325,12 @@ TABLE_KEYS = (
     *("exposure", "wave", "censoring_terms"),
 )
 """Those that only the analysis of a registry table has."""
+METHODS_OF_TREATMENT = (
+    "mean_difference",
+    "g_computation",
+    "aipw",
+    "tmle",
+    "g_estimation",
+    "instrumental_variable",
+)
+"""Those that need the treatment of the table, which has two levels."""

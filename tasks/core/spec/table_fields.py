@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.columns import DAYS_IN, Category, CodedColumn, Columns, TimeColumn
+from tasks.core.spec.methods import METHODS_OF_TREATMENT
 from tasks.core.spec.sources import (
     AnalysisTable,
     CostHistoryTable,
@@ -103,6 +104,7 @@ def all_fields(source: TableSource, analyses: tuple[Analysis, ...] = ()) -> tupl
     found += [column_field(name, source.columns) for name in source.columns]
     for analysis in analyses:
         named = (*analysis.strata, *((analysis.cluster,) if analysis.cluster else ()))
+        named = (*named, *analysis.exact)
         found += [label_field(name) for name in named]
         found += [exposure_field(analysis.exposure)] if analysis.exposure else []
     return tuple({field.name: field for field in found}.values())
@@ -152,6 +154,18 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
     named = (*columns_in(analysis.parsed_terms), *((analysis.wave,) if analysis.wave else ()))
     yield from (f"x_{name}" for name in (*named, *analysis.subgroups))
     yield from (f"x_{name}" for name in columns_in(analysis.parsed_censoring_terms))
+    yield from (f"x_{name}" for name in _names_of_treatment(source, analysis))
+    yield from (f"label_{name}" for name in analysis.exact)
+
+
+def _names_of_treatment(source: AnalysisTable, analysis: Analysis) -> Iterator[str]:
+    """Yield the treatment, its instrument and the columns of its model, where they are used."""
+    yield from columns_in(analysis.propensity_terms)
+    if analysis.instrument:
+        yield analysis.instrument
+    is_used = analysis.adjustment != "none" or analysis.method in METHODS_OF_TREATMENT
+    if is_used and source.roles.treatment:
+        yield source.roles.treatment
 
 
 _TIMED = {"event", "follow_up_days", "entry_days", "start_days", "stop_days"}

@@ -16,10 +16,11 @@ from tasks.core.spec.cohorts import Cohort
 from tasks.core.spec.covariates import Covariate
 from tasks.core.spec.design import Arm, Design, Device, Outcome
 from tasks.core.spec.estimands import Estimand
+from tasks.core.spec.methods import ADJUSTMENT_OPTIONS
 from tasks.core.spec.sources import LakeSource, Source, TableSource
 from tasks.core.spec.study import Privacy, Report, Study
 
-_ADJUSTMENTS = ("iptw_ate", "overlap", "matched")
+_ADJUSTMENTS = tuple(name for name in ADJUSTMENT_OPTIONS if name != "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,11 @@ class StudySpec(Frozen):
         """Adjustments that some analysis of a population uses; None stands for everybody."""
         used = {a.adjustment for a in self.lake_analyses if a.population == population}
         return tuple(name for name in _ADJUSTMENTS if name in used)
+
+    def adjusting(self, population: str | None) -> dict[str, Analysis]:
+        """Return the analysis whose options each adjustment of a population follows, by name."""
+        alike = [a for a in self.lake_analyses if a.population == population]
+        return {a.adjustment: a for a in reversed(alike) if a.adjustment != "none"}
 
     def estimand_of(self, analysis: Analysis) -> Estimand | None:
         """Return the estimand that an analysis serves, if it serves one."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.core.spec.analyses import Analysis
+from tasks.core.spec.methods import METHODS_OF_TREATMENT
 from tasks.core.spec.terms import columns_in
 from tasks.report.blocks import Block, Bullets, Run, Runs, runs
 from tasks.report.generic import items_of, said_of
@@ -29,6 +30,7 @@ _MEASURES = {
     "nelson_aalen": "cumulative_hazard",
     "cumulative_incidence": "cumulative_incidence",
     "incidence_rate": "incidence_rate",
+    **dict.fromkeys(METHODS_OF_TREATMENT, "mean_difference"),
 }
 
 
@@ -58,6 +60,10 @@ def adjustment_text(voice: Voice, analysis: Analysis) -> str:
 
 
 def _of_table(voice: Voice, analysis: Analysis, source: Any) -> Iterator[str]:
+    if analysis.adjustment != "none":
+        yield voice.term("adjustment", analysis.adjustment)
+    if analysis.propensity is not None:
+        yield voice("adjusting.score", columns=", ".join(columns_in(analysis.propensity_terms)))
     if columns := covariates_of(voice, analysis):
         yield voice("adjusting.model", columns=", ".join(columns))
     if analysis.strata:

@@ -16,6 +16,7 @@ from tasks.report.blocks import (
 )
 from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
+from tasks.report.sections.table_adjustment import METHODS, adjustment_tables
 from tasks.report.sections.table_curves import curve_figures
 from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
 from tasks.report.sections.table_series import is_line, series_figures
@@ -41,6 +42,9 @@ _WITH_UNIT = (
     "median_survival",
     "quantile",
     "median_follow_up",
+)
+_ERRORS = (
+    "m_estimation hc0 linearisation cluster stratified mantel_haenszel influence robust".split()
 )
 _WHOLE = ("count", "n_at_risk")
 
@@ -115,7 +119,8 @@ def estimates(context: Context) -> Section:
 
 def _analysis(context: Context, analysis: Analysis) -> list[Block]:
     words = context.words
-    rows = [row for row in context.table_rows if row["analysis_id"] == analysis.id]
+    all_rows = [row for row in context.table_rows if row["analysis_id"] == analysis.id]
+    rows = [row for row in all_rows if row["method"] not in METHODS]
     fit = [row for row in rows if row["estimate_name"] in _FIT]
     found = [row for row in rows if row not in fit and row["term"] != "curve" and not is_line(row)]
     method, role = words.term("method", analysis.method), words.term("role", analysis.role)
@@ -123,6 +128,10 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
     blocks: list[Block] = [Heading(title)]
     if analysis.terms is not None:
         blocks.append(Paragraph(words.line("tables.model", terms=Run(analysis.terms, tone="code"))))
+    if analysis.propensity is not None:
+        model = Run(analysis.propensity, tone="code")
+        how = words.term("adjustment", analysis.adjustment)
+        blocks.append(Paragraph(words.line("tables.propensity", terms=model, how=how)))
     if analysis.method == PARAMETRIC:
         return [*blocks, *parametric_blocks(context, analysis, rows)]
     blocks += [
@@ -136,7 +145,9 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
         has_curve = any(row["term"] == "curve" for row in rows)
         blocks.append(_estimate_table(context, analysis, found, has_curve))
     blocks += _notes(context, found)
-    return [*blocks, _fit_table(context, analysis, fit)] if fit else blocks
+    if fit:
+        blocks.append(_fit_table(context, analysis, fit))
+    return [*blocks, *adjustment_tables(context, analysis.id, all_rows)]
 
 
 def _notes(context: Context, rows: list[Record]) -> list[Block]:
@@ -173,9 +184,19 @@ def _estimate(context: Context, row: Record) -> tuple[Runs, ...]:
         context.with_interval(row, _write(name)),
         (context.number(row, "n", numbers.whole),),
         (context.number(row, "n_events", numbers.whole),),
-        runs(context.words.term("ci_method", row["ci_method"]) if row["ci_method"] else ""),
+        runs(_how(context, row)),
         (context.number(row, "p_value", numbers.p_value),),
     )
+
+
+def _how(context: Context, row: Record) -> str:
+    """Name how an interval is made, and its error where an analysis has several."""
+    if not row["ci_method"]:
+        return ""
+    said = context.words.term("ci_method", row["ci_method"])
+    if row["se_method"] not in _ERRORS:
+        return said
+    return f"{said}, {context.words.term('se_method', row['se_method'])}"
 
 
 def _named_with_unit(context: Context, row: Record) -> Runs:
