@@ -523,7 +523,7 @@ def show_run(outcome: Any) -> None:
     out.print(f"Study {outcome.study_id}: {outcome.status}{known}, run {outcome.run_id}")
     for gate in outcome.gates:
         out.print(
-            f"  gate {gate['name']} ({gate['adjustment']}): {gate['verdict']} "
+            f"  gate {gate['name']} ({gate.get('adjustment', 'none')}): {gate['verdict']} "
             f"(value {_number(gate['value'])}, threshold {_number(gate['threshold'])})"
         )
     if outcome.status == "published":
@@ -568,4 +568,4 @@ def _site(home: Home) -> Any:
     return load_site(home)
 
 
-from flows import study_commands  # noqa: E402, F401 - its commands join those of `study`
+from flows import audit_commands, study_commands  # noqa: E402, F401 - their commands join

@@ -1,4 +1,5 @@
 import os
+import tempfile
 
 import pytest
 
@@ -7,6 +8,9 @@ from tasks.core.duck import duck
 from tests.homes import made_once
 
 os.environ.setdefault("CAUSEWAY_THREADS", "2")
+# A key of the tests' own: they must not make one in the folder of whoever runs them.
+_KEYS = f"{tempfile.gettempdir()}/causeway-test-keys-{os.getuid()}"
+os.environ.setdefault("CAUSEWAY_KEYS", _KEYS)
 
 
 @pytest.fixture

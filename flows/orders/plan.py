@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.orders.study import Pinned, pin, smallest_count
+from flows.orders.study import Pinned, pin, rounding, smallest_count
 from tasks.core.errors import NoDataError
 from tasks.core.paths import Home
 from tasks.core.runs import is_intact, lock_hash, published_run_id, read_manifest, run_folder
@@ -78,20 +78,24 @@ def plan_study(
     except NoDataError as exc:
         waiting = [Reason("no_data", exc.what)]
         return Plan(spec.study.id, "waits", None, published, locked, waiting, _steps(spec, {}))
-    k = smallest_count(site, spec, pinned)
+    policy = smallest_count(site, spec, pinned), rounding(site, spec, pinned)
     run_id = pinned.identity.run_id
     folder = run_folder(home, spec.study.id, run_id)
-    if is_intact(folder, k):
+    if is_intact(folder, *policy):
         state: State = "nothing_to_do" if published == run_id else "publish_known"
         return Plan(spec.study.id, state, run_id, published, locked, [], _steps(spec, {}))
     before = run_folder(home, spec.study.id, published) if published else None
-    reasons = list(_reasons(spec, pinned, k, before, language))
+    reasons = list(_reasons(spec, pinned, policy, before, language))
     steps = _steps(spec, _stale(spec, before, reasons))
     return Plan(spec.study.id, "run", run_id, published, locked, reasons, steps)
 
 
 def _reasons(
-    spec: StudySpec, pinned: Pinned, k: int | None, before: Path | None, language: Language
+    spec: StudySpec,
+    pinned: Pinned,
+    policy: tuple[int | None, int],
+    before: Path | None,
+    language: Language,
 ) -> Iterator[Reason]:
     manifest = (read_manifest(before) if before else None) or {}
     if before is None or not manifest:
@@ -105,8 +109,8 @@ def _reasons(
     if manifest["code_hash"] != identity.code_hash:
         packages = manifest.get("lock_hash") != lock_hash()
         yield Reason("code", "code changed", ("packages of requirements.lock",) if packages else ())
-    if manifest.get("disclosure_threshold") != k:
-        yield Reason("threshold", "the smallest count that may be shown changed")
+    if (manifest.get("disclosure_threshold"), manifest.get("round_counts_to", 0)) != policy:
+        yield Reason("threshold", "the smallest count that may be shown, or rounding, changed")
     elif manifest["run_id"] == identity.run_id:
         yield Reason("files", "files of the published run are not as they were published")
 

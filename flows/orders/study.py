@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 
 from flows.orders.check import check
+from flows.orders.sealing import Told, is_kept, keep_sealed
 from flows.orders.steps import Caller, directly, guarded
 from flows.orders.study_tables import (
     no_evidence,
@@ -27,6 +28,7 @@ from tasks.cohort.cohorts import cohort_sql
 from tasks.cohort.mapping import mapping_rows
 from tasks.cohort.tables import load_tables
 from tasks.core.disclosure import Released, release, release_quality, threshold
+from tasks.core.disclosure_rounding import bases, rounded
 from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
 from tasks.core.fhir import CLINICAL_FORMATS
 from tasks.core.lake import (
@@ -52,6 +54,7 @@ from tasks.core.runs import (
     run_lock,
     switch_published,
 )
+from tasks.core.sealing import Sealed
 from tasks.core.site import SiteSettings, load_site
 from tasks.core.spec import LakeSource, StudySpec, load_study, study_file
 from tasks.core.spec.locks import ensure_as_locked
@@ -143,7 +146,8 @@ def study_run(
     pinned = step("pin snapshot", pin, home, site, spec, snapshot)
     with run_lock(home, pinned.identity.run_id):
         folder = run_folder(home, spec.study.id, pinned.identity.run_id)
-        if is_intact(folder, smallest_count(site, spec, pinned)):
+        k, base = smallest_count(site, spec, pinned), rounding(site, spec, pinned)
+        if is_intact(folder, k, base) and is_kept(home, folder):
             switch_published(home, pinned.identity, keep_newer=snapshot is not None)
             return _known(pinned.identity, folder)
         work = begin(home, pinned.identity)
@@ -236,11 +240,18 @@ def smallest_count(site: SiteSettings, spec: StudySpec, pinned: Pinned) -> int |
     return threshold(site.disclosure_threshold, tighter, classes)
 
 
-def protect(found: Evidence, k: int | None) -> Released:
-    """Withhold what may not leave."""
-    gates = [gate.as_dict() for gate in found.gates]
+def rounding(site: SiteSettings, spec: StudySpec, pinned: Pinned) -> int:
+    """Return what counts of this run are multiples of; 0 where they are told as they are."""
+    if smallest_count(site, spec, pinned) is None:
+        return 0
+    return bases([site.round_counts_to, spec.privacy.round_counts_to if spec.privacy else None])
+
+
+def protect(found: Evidence, k: int | None, base: int = 0) -> Released:
+    """Withhold what may not leave, and round the counts of what may."""
+    gates = [gate.as_dict() for gate in found.all_gates]
     released = release(found.rows, found.attrition, found.balance, gates, k)
-    return protected(released, found.tables, k)
+    return rounded(protected(released, found.tables, k), base)
 
 
 def write_results(
@@ -347,16 +358,19 @@ def _do(
     step("build cohort", cohort, *place)
     found = step("estimate", evidence, *place)
     k = smallest_count(site, spec, pinned)
-    released: Released = step("protect", protect, found, k)
-    gates = released.gates
-    if stopped := _stopped(spec, found, gates):
-        return _end(home, pinned, work, gates, stopped)
+    base = rounding(site, spec, pinned)
+    safe: Released = step("protect", protect, found, k, base)
+    told: Told = step("seal", keep_sealed, home, spec, identity, found, safe, k)
+    released, gates = told.released, told.released.gates
+    if stopped := _stopped(spec, found, told):
+        return _end(home, pinned, work, told, stopped)
     quality = quality_shown(release_quality(quality_of(pinned), k), spec, released)
     step("write results", write_results, spec, pinned, released, quality, work.outputs)
     write_study(spec, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     messages = [*found.messages, *released.messages]
-    details = {**_details(pinned, gates, messages), "disclosure_threshold": k}
+    policy = {"disclosure_threshold": k, **({"round_counts_to": base} if base else {})}
+    details = {**_details(pinned, gates, messages, told.sealed), **policy}
     publish = partial(finish, keep_newer=keep_newer)
     folder = step("publish", publish, home, identity, work, "published", details)
     return RunOutcome(
@@ -370,11 +384,13 @@ def _do(
     )
 
 
-def _stopped(
-    spec: StudySpec, found: Evidence, gates: list[dict[str, object]]
-) -> CausewayError | None:
-    """Return why this evidence may not be published, if so; with values that may be shown."""
-    missed = [shown for gate, shown in zip(found.gates, gates, strict=True) if gate.blocks]
+def _stopped(spec: StudySpec, found: Evidence, told: Told) -> CausewayError | None:
+    """Return why this evidence may not be published, if so; with values that may be shown.
+
+    Of an analysis that is sealed not even that it cannot be estimated is told.
+    """
+    gates = told.released.gates
+    missed = [shown for gate, shown in zip(found.all_gates, gates, strict=True) if gate.blocks]
     if missed:
         what = ", ".join(
             f"{gate['name']} {_shown(gate['value'])} (threshold {_shown(gate['threshold'])})"
@@ -382,7 +398,8 @@ def _stopped(
         )
         fix = "read the gates in manifest.json; change the design or the data, not the gate."
         return GateError(spec.study.id, f"gate missed: {what}", fix)
-    if failed := failed_primary(found.all_rows):
+    rows = [row for row in found.all_rows if row["analysis_id"] not in told.blinded]
+    if failed := failed_primary(rows):
         fix = "read the note; the design or the data cannot support this analysis."
         return EstimationError(str(failed[0]["analysis_id"]), str(failed[0]["note"]), fix)
     return None
@@ -396,13 +413,14 @@ def _end(
     home: Home,
     pinned: Pinned,
     work: Workspace,
-    gates: list[dict[str, object]],
+    told: Told,
     why: CausewayError,
 ) -> RunOutcome:
-    identity = pinned.identity
+    identity, gates = pinned.identity, told.released.gates
     status: Literal["blocked", "failed"] = "blocked" if isinstance(why, GateError) else "failed"
     messages = list(why.messages)
-    folder = finish(home, identity, work, status, _details(pinned, gates, messages))
+    details = _details(pinned, gates, messages, told.sealed)
+    folder = finish(home, identity, work, status, details)
     return RunOutcome(
         identity.study_id,
         identity.run_id,
@@ -436,9 +454,11 @@ def _known(identity: RunIdentity, folder: Path) -> RunOutcome:
 
 
 def _details(
-    pinned: Pinned, gates: list[dict[str, object]], messages: list[Message]
+    pinned: Pinned, gates: list[dict[str, object]], messages: list[Message], sealed: Sealed
 ) -> Mapping[str, object]:
+    waiting = {"sealed": sealed.as_list()} if sealed else {}
     return {
+        **waiting,
         "deliveries": [
             {
                 "delivery_id": delivery["delivery_id"],

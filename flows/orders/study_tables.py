@@ -1,6 +1,6 @@
 """What a study of registry tables adds to a run: its deliveries, its evidence, its protection."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
 import duckdb
@@ -53,12 +53,27 @@ def table_evidence(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvid
 def protected(released: Released, tables: TableEvidence, k: int | None) -> Released:
     """Return what may leave, with what may leave of the registry tables."""
     rows, attrition, messages = release_tables(tables.rows, tables.attrition, k)
+    told = {row["analysis_id"] for row in rows if row["status"] == "ok"}
+    tables_ids = {row["analysis_id"] for row in tables.rows}
+    hidden = tables_ids - told if k is not None else set()
     return replace(
         released,
         rows=[*released.rows, *rows],
+        gates=[_gate_shown(gate, hidden) for gate in released.gates],
         attrition=pl.concat([released.attrition, attrition]),
         messages=[*released.messages, *messages],
     )
+
+
+def _gate_shown(gate: Row, hidden: Set[object]) -> Row:
+    """Return a verdict as it may leave: without the size it was judged on, or a hidden value.
+
+    Sizes of analyses that differ by few would tell about those few.
+    """
+    names = gate.get("analyses")
+    is_hidden = bool(isinstance(names, list) and names and set(names) <= hidden)
+    shown = {key: value for key, value in gate.items() if key != "n"}
+    return {**shown, "value": None} if is_hidden else shown
 
 
 def quality_shown(quality: list[Row], spec: StudySpec, released: Released) -> list[Row]:

@@ -14,7 +14,7 @@ from tasks.analysis.characterise import characterise
 from tasks.analysis.cohorts import cohort_attrition, cohort_attrition_rows, cohort_rows
 from tasks.analysis.controls import Comparison, calibrated, control_counts, load_controls
 from tasks.analysis.estimates import estimate, stratum
-from tasks.analysis.gates import GateVerdict, judge_gates
+from tasks.analysis.gates import GateVerdict, Judged, judge_gates
 from tasks.analysis.people import People, load_members, load_people
 from tasks.analysis.populations import Population, PropensityModel, make_populations
 from tasks.analysis.sensitivity import detectable_row, sensitivity_rows
@@ -38,6 +38,11 @@ class Evidence:
     gates: list[GateVerdict]
     messages: list[Message] = field(default_factory=list)
     tables: TableEvidence = field(default=NO_TABLES)
+
+    @property
+    def all_gates(self) -> list[GateVerdict]:
+        """Verdicts on cohorts and on registry tables."""
+        return [*self.gates, *self.tables.gates]
 
     @property
     def all_rows(self) -> list[Row]:
@@ -115,7 +120,7 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         rows += found + _beside(con, spec, analysis, group, found)
     rows += _of_controls(con, spec, whole)
     rows += characterise(con, spec, whole.populations)
-    gates = judge_gates(spec.gates, people, balance, whole.model)
+    gates = judge_gates(spec, _judged(spec, groups, balance), rows)
     return Evidence(rows, attrition, balance, gates, _without_a_column(people, spec))
 
 
@@ -141,6 +146,22 @@ def _of_controls(con: duckdb.DuckDBPyConnection, spec: StudySpec, whole: Group) 
     """Return people and events of every negative control."""
     controls = load_controls(con, spec, whole.people)
     return control_counts(spec, Comparison(whole.populations, controls))
+
+
+def _judged(
+    spec: StudySpec, groups: Mapping[str | None, Group], balance: pl.DataFrame
+) -> dict[str | None, Judged]:
+    """Return what gates look at, by population of the design; `balance` is that of everybody."""
+    asks = {analysis.population for g in spec.gates for analysis in spec.bound_by(g)} - {None}
+    return {
+        name: Judged(
+            group.people,
+            balance_table(group.people, group.populations) if name in asks else balance,
+            group.populations,
+            group.model,
+        )
+        for name, group in groups.items()
+    }
 
 
 def failed_primary(rows: list[Row]) -> list[Row]:

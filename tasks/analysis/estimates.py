@@ -18,7 +18,7 @@ from tasks.analysis.arms_hazards import arms_fine_gray
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import Population
 from tasks.core.errors import EstimationError
-from tasks.core.results import result_row
+from tasks.core.results import AT_RISK, UNBOUNDED, result_row
 from tasks.core.spec import Analysis, StudySpec
 from tasks.stats.competing_risks import cumulative_incidence, incidence_at
 from tasks.stats.cox import cox, profile_likelihood_interval
@@ -77,6 +77,8 @@ class Asked:
 
     def contrast(self, people: Population, name: str, found: Contrast, **values: object) -> Row:
         """Return a row for a contrast of the arms."""
+        if not math.isfinite(found.estimate):
+            return self.row(people, name, ci_level=None, **{**values, **UNBOUNDED})
         return self.row(
             people,
             name,
@@ -84,8 +86,8 @@ class Asked:
             estimate_scale=found.estimate_scale,
             std_error=found.std_error,
             se_scale=found.se_scale,
-            ci_low=found.ci_low,
-            ci_high=found.ci_high,
+            ci_low=_finite(found.ci_low),
+            ci_high=_finite(found.ci_high),
             ci_method=found.ci_method,
             p_value=found.p_value,
             statistic_name=None if found.z is None else "z",
@@ -245,6 +247,7 @@ def _steps(
 ) -> list[Row]:
     """One row a time; `n_events` counts the outcomes of the arm up to it."""
     so_far = np.sort(members.follow_up_days[members.has_outcome])
+    ends = np.sort(members.follow_up_days)
     return [
         asked.row(
             members,
@@ -262,6 +265,7 @@ def _steps(
             **TIME,
             **how,
         )
+        | {AT_RISK: int(ends.size - np.searchsorted(ends, found.time[i]))}
         for i in range(found.time.size)
     ]
 

@@ -7,7 +7,7 @@ from math import isfinite
 import duckdb
 
 from tasks.analysis.table_rows import TableRows
-from tasks.core.results import result_row
+from tasks.core.results import UNBOUNDED, result_row
 from tasks.core.spec.columns import Category
 from tasks.core.spec.sources import AnalysisTable
 from tasks.core.spec.table_fields import group_column, reads_time
@@ -64,6 +64,8 @@ class AskedOfTable:
 
     def contrast(self, name: str, found: Contrast, **values: object) -> Row:
         """Return a row for a contrast of two groups."""
+        if not isfinite(found.estimate):
+            return self.row(name, **{**values, **UNBOUNDED})
         return self.row(
             name,
             estimate=finite(found.estimate),
@@ -94,6 +96,13 @@ class AskedOfTable:
                     level,
                     replace(self.rows, values=values, delivered=int(chosen.sum()), losses=()),
                 )
+
+    def sizes(self) -> list[int]:
+        """Return the rows of each group, 0 where it has none; all rows where no group is read."""
+        if f"x_{self.group_column}" not in self.rows.values:
+            return [self.rows.n]
+        found = {level: group.n for level, group in self.groups()}
+        return [found.get(level, 0) for level, _ in self._levels()]
 
     def of_group(self, level: str | None) -> dict[str, object]:
         """Return the columns of a row that name a group."""

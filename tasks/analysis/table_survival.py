@@ -12,6 +12,7 @@ from tasks.analysis.table_asked import AskedOfTable, Row, finite
 from tasks.analysis.table_loss import curves_weighted_for_loss, means_weighted_for_loss
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
+from tasks.core.results import AT_RISK
 from tasks.stats.competing_risks import CumulativeIncidence, cumulative_incidence, incidence_at
 from tasks.stats.inference import TestResult
 from tasks.stats.log_rank import log_rank
@@ -183,8 +184,13 @@ def _steps(
     curve: Curve,
     unit: str,
 ) -> list[Row]:
-    so_far = np.sort(rows.time[rows.has_event])
+    so_far, ends = np.sort(rows.time[rows.has_event]), np.sort(rows.time)
+    entries = np.sort(rows.entry) if rows.entry is not None else np.empty(0)
     empty = _emptied_on(curve)
+    # Rows, not weights: those who have not left yet, without those who have not entered yet.
+    left = np.searchsorted(ends, found.time)
+    waiting = entries.size - np.searchsorted(entries, found.time)
+    at_risk = np.maximum(ends.size - left - waiting, 0)
     return [
         asked.row(
             name,
@@ -206,6 +212,7 @@ def _steps(
             **TIME,
             **asked.of_group(level),
         )
+        | {AT_RISK: int(at_risk[i])}
         for i in range(found.time.size)
     ]
 

@@ -1,16 +1,17 @@
 """All estimates of a study's registry tables: one function a kind of table and method."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import polars as pl
 from threadpoolctl import threadpool_limits
 
 from tasks.analysis.attrition import ATTRITION_SCHEMA
+from tasks.analysis.gates import GateVerdict, judge_table_gates
 from tasks.analysis.sensitivity import sensitivity_rows
 from tasks.analysis.table_accuracy import accuracy
-from tasks.analysis.table_asked import AskedOfTable, Row, outcome_sd
+from tasks.analysis.table_asked import AskedOfTable, Row, events_of, outcome_sd
 from tasks.analysis.table_bias import bias_analysis
 from tasks.analysis.table_causal import (
     adjusted_rows,
@@ -108,6 +109,7 @@ class TableEvidence:
 
     rows: list[Row]
     attrition: pl.DataFrame
+    gates: list[GateVerdict] = field(default_factory=list)
 
 
 NO_TABLES = TableEvidence([], pl.DataFrame(schema=ATTRITION_SCHEMA))
@@ -121,6 +123,7 @@ def analyse_tables(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvid
         spec: The study.
     """
     found: list[Row] = []
+    judged: list[tuple[AskedOfTable, list[Row]]] = []
     steps = [NO_TABLES.attrition]
     with threadpool_limits(limits=1):
         for analysis, source in spec.table_analyses:
@@ -133,8 +136,18 @@ def analyse_tables(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvid
             attrition = attrition_of(rows)
             steps.append(attrition)
             found += attrition_results(rows, attrition)
-            found += _estimated(AskedOfTable(con, rows))
-    return TableEvidence(found, pl.concat(steps))
+            asked = AskedOfTable(con, rows)
+            estimates = _estimated(asked)
+            found += estimates
+            judged.append((asked, estimates))
+    gates = [
+        verdict
+        for asked, estimates in judged
+        for verdict in judge_table_gates(
+            spec, asked.analysis, asked.sizes(), events_of(asked.rows), estimates, found
+        )
+    ]
+    return TableEvidence(found, pl.concat(steps), gates)
 
 
 def _estimated(asked: AskedOfTable) -> list[Row]:

@@ -41,9 +41,13 @@ def first_broken_line(home: Home) -> int | None:
     file = home.audit / "log.jsonl"
     previous = _START
     for number, line in enumerate(file.read_text("utf-8").splitlines() if file.exists() else [], 1):
-        entry = json.loads(line)
-        seal = entry.pop("hash")
-        if entry["previous"] != previous or seal != _seal(entry):
+        try:
+            entry = json.loads(line)
+            seal = entry.pop("hash")
+            is_whole = entry["previous"] == previous and seal == _seal(entry)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return number
+        if not is_whole:
             return number
         previous = seal
     return None

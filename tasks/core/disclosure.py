@@ -4,7 +4,9 @@ The rules are conservative and simple enough to check by hand:
 
 - a count from 1 to k-1, or whose complement is, is withheld with every number that it can be
   worked out from;
-- curves are thinned until at least k outcomes lie between two points that are shown;
+- curves are thinned until at least k outcomes lie between two points that are shown, and end where
+  fewer than k are at risk: so neither the longest follow-up of a person nor a step of few is told;
+- a share of persons (equipoise, positivity) is withheld where it, or the rest, is of few;
 - numbers of sites are shown when none of any site need be withheld, else none is;
 - numbers at risk and attrition are shown only where they differ by 0 or by k and more from the
   last that is shown; where both arms still have the same count, so must its distance from the sum
@@ -27,7 +29,7 @@ import polars as pl
 from tasks.core.disclosure_cells import is_dropped, is_small, protect_cells, small_covariates
 from tasks.core.disclosure_controls import protect_controls
 from tasks.core.errors import DisclosureError, Message
-from tasks.core.results import withheld
+from tasks.core.results import AT_RISK, withheld
 from tasks.core.spec.methods import ADJUSTMENT_OPTIONS
 
 __all__ = ["Released", "is_small", "release", "release_quality", "threshold"]
@@ -36,7 +38,9 @@ _CURVES = ("survival", "cumulative_incidence", "cumulative_hazard", "quantile")
 _OF_COHORT = "arm_"
 """Before the name of a cohort: the arm whose persons are those of the cohort."""
 _FIRST_OF_ARMS = ("00_in_cohort",)
-_COUNTS_OF_GATES = ("events", "persons_per_arm")
+_COUNTS_OF_GATES = ("events", "persons_per_arm", "ess")
+_OF_EVENTS = ("events", "events_per_parameter")
+_SHARES = ("equipoise", "positivity")
 _HIDDEN_COUNTS = ("records", "remaining", "excluded")
 _BALANCE_OF_FILE = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
 _HIDDEN_BALANCE = (
@@ -99,7 +103,7 @@ def release(
     shown_attrition = _thin_attrition(attrition, k, told)
     kept = _hide_sites(_follow_attrition(kept, shown_attrition), k)
     kept = [_hide_of_cohort(row, told) for row in kept]
-    kept = [_hide_mapping(row, k) for row in kept]
+    kept = [_hide_shares(_hide_mapping(row, k), k) for row in kept]
     shown_balance = _hide_balance(balance, everybody, hidden, k)
     kept = protect_cells(kept, k)
     kept = [_over_what_is_shown(row, shown_balance) for row in kept]
@@ -124,11 +128,33 @@ def _mask_gate(gate: Row, balance: pl.DataFrame, hidden: set[object], k: int) ->
     value = gate["value"]
     if gate["name"] == "max_smd":
         value = _largest(balance, gate["adjustment"])
-    elif gate["name"] == "events" and "crude" in hidden:
+    elif gate["name"] in _OF_EVENTS and "crude" in hidden:
         value = None
-    if gate["name"] in _COUNTS_OF_GATES and is_small(value, k):
+    if gate["name"] in _COUNTS_OF_GATES and _is_count_of_few(value, gate.get("n"), k):
+        value = None
+    if gate["name"] == "events_per_parameter" and isinstance(value, float) and value < k:
+        value = None  # times the parameters, which the study tells, it is a count
+    if gate["name"] in _SHARES and _is_of_few(value, gate.get("n"), k):
         value = None
     return {**gate, "value": value}
+
+
+def _is_count_of_few(value: object, n: object, k: int) -> bool:
+    rest = _whole(n) - _whole(value) if isinstance(n, int) else 0
+    return is_small(value, k) or is_small(rest, k)
+
+
+def _is_of_few(share: object, n: object, k: int) -> bool:
+    """Whether a share, or what it leaves, is of few persons."""
+    if not isinstance(share, int | float) or not isinstance(n, int):
+        return False
+    count = round(share * n)
+    return is_small(count, k) or is_small(n - count, k)
+
+
+def _hide_shares(row: Row, k: int) -> Row:
+    is_share = row["estimate_name"] in _SHARES and row["status"] == "ok"
+    return withheld(row) if is_share and _is_of_few(row["estimate"], row.get("n"), k) else row
 
 
 def _largest(balance: pl.DataFrame, population: object) -> float | None:
@@ -353,9 +379,9 @@ def _thin_curves(rows: list[Row], k: int) -> list[Row]:
     """Show a point of a curve only where k outcomes, or none, lie since the last one shown."""
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
-        if row["estimate_name"] in _CURVES and row["status"] == "ok":
+        if row["estimate_name"] in _CURVES and row["status"] == "ok" and not ends_thin(row, k):
             groups[_people(row), row["arm"]].append(place)
-    out = list(rows)
+    out = [withheld(row) if ends_thin(row, k) else row for row in rows]
     for places in groups.values():
         shown = _spaced(
             {_whole(rows[p]["n_events"]) for p in places}, _whole(rows[places[0]]["n"]), k
@@ -364,6 +390,12 @@ def _thin_curves(rows: list[Row], k: int) -> list[Row]:
             if _whole(rows[place]["n_events"]) not in shown:
                 out[place] = withheld(rows[place])
     return out
+
+
+def ends_thin(row: Row, k: int) -> bool:
+    """Whether a point of a curve is shown that fewer than k persons reach."""
+    at_risk = row.get(AT_RISK)
+    return row["status"] == "ok" and isinstance(at_risk, int) and at_risk < k
 
 
 def _spaced(totals: set[int], n: int, k: int) -> set[int]:

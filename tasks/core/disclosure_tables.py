@@ -6,6 +6,7 @@
   shown, and those that differ from one shown by 1 to k-1 rows or events are withheld.
 - Complete cases that differ by few from all rows of their analysis are withheld.
 - Curves and numbers at risk are thinned as those of cohorts are.
+- A model that leaves fewer than `k` degrees of freedom (rows less parameters) is withheld whole.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
 
@@ -15,7 +16,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from tasks.core.disclosure import is_small
+from tasks.core.disclosure import ends_thin, is_small
 from tasks.core.disclosure_missing import hide_complete_cases
 from tasks.core.errors import Message
 from tasks.core.results import withheld
@@ -25,6 +26,13 @@ Key = tuple[object, ...]
 _CURVES = ("survival", "cumulative_incidence", "cumulative_hazard", "quantile")
 _OF_STEPS = (*_CURVES, "n_at_risk")
 _TELL_DAYS = ("curve", "fitted", "extrapolated")
+_OF_MODELS = (
+    "hazard_ratio",
+    "subdistribution_hazard_ratio",
+    "odds_ratio",
+    "rate_ratio",
+    "coefficient",
+)
 _OF_FILES = ("rows_in", "rows_loaded", "rows_quarantined", "rows_deduplicated")
 
 
@@ -46,6 +54,7 @@ def release_tables(
     estimates = [row for row in rows if row["analysis_id"] != "attrition"]
     hidden = _small_groupings(estimates, k)
     apart = _too_alike([row for row in estimates if _grouping(row) not in hidden], k)
+    apart |= _saturated(estimates, k)
     kept = [
         withheld(row) if _grouping(row) in hidden or row["analysis_id"] in apart else row
         for row in estimates
@@ -124,6 +133,17 @@ def _is_span(row: Row) -> bool:
     return row.get("statistic_name") == "scaled_schoenfeld"
 
 
+def _saturated(rows: list[Row], k: int) -> set[object]:
+    """Return the analyses whose model has nearly as many parameters as rows."""
+    terms: dict[object, set[object]] = defaultdict(set)
+    sizes: dict[object, int] = {}
+    for row in rows:
+        if row.get("term") is not None and row["estimate_name"] in _OF_MODELS:
+            terms[row["analysis_id"]].add(row["term"])
+            sizes[row["analysis_id"]] = max(sizes.get(row["analysis_id"], 0), _whole(row["n"]))
+    return {name for name, found in terms.items() if sizes[name] - len(found) < k}
+
+
 def _is_few(row: Row, k: int) -> bool:
     n, events = row.get("n"), row.get("n_events")
     return _any_small([_whole(n), _whole(events), _whole(n) - _whole(events)], k)
@@ -168,6 +188,7 @@ def _all_of(profile: dict[Key, tuple[int, int]]) -> tuple[int, int]:
 def _thinned(rows: list[Row], k: int) -> list[Row]:
     """Show steps only where k events, or k at risk, or none lie since the last one shown."""
     groups: dict[Key, list[int]] = defaultdict(list)
+    rows = [withheld(row) if ends_thin(row, k) else row for row in rows]
     for place, row in enumerate(rows):
         if row["estimate_name"] in _OF_STEPS and row["status"] == "ok":
             name = "n_at_risk" if row["estimate_name"] == "n_at_risk" else "curve"

@@ -120,6 +120,13 @@ _NUMBERS = (
 )
 
 Row = Mapping[str, object]
+UNBOUNDED: Row = {
+    "status": "not_estimable",
+    "note": "no finite value: the side that it is compared with has no event",
+}
+"""What a row says of a contrast that is infinite."""
+AT_RISK = "at_risk"
+"""Key of a row beside the columns: persons at risk at a step, for disclosure control alone."""
 
 
 class ResultsContractError(CausewayError):

@@ -95,12 +95,16 @@ def read_manifest(folder: Path) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def is_intact(folder: Path, disclosure_threshold: int | None = None) -> bool:
-    """Whether a run is published under this threshold, and every file has its checksum still."""
+def is_intact(
+    folder: Path, disclosure_threshold: int | None = None, round_counts_to: int = 0
+) -> bool:
+    """Whether a run is published under this policy, and every file has its checksum still."""
     manifest = read_manifest(folder)
     if not manifest or manifest["status"] != "published":
         return False
     if manifest.get("disclosure_threshold") != disclosure_threshold:
+        return False
+    if manifest.get("round_counts_to", 0) != round_counts_to:
         return False
     files = manifest["files"]
     return isinstance(files, dict) and all(

@@ -26,6 +26,9 @@ class SiteSettings(BaseModel):
     ] = "sqlite"
     report_url: Annotated[str, Field(pattern=r"^https?://")] = "http://127.0.0.1:4280"
     disclosure_threshold: Annotated[int, Field(ge=5, le=1000)] = 11
+    round_counts_to: Annotated[
+        int | None, Field(ge=2, le=1000, description="Counts that leave are multiples of it.")
+    ] = None
     time_zone: Annotated[str, Field(pattern=r"^[A-Za-z]+(/[A-Za-z_]+)*$")] = "Asia/Seoul"
 
 

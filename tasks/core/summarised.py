@@ -31,7 +31,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_summarised(results: pl.DataFrame, file: Path) -> None:
     """Write results.csv: one line a number, settings as lines of their own.
 
-    Withheld numbers are written as `-`, the sign that OMOP tools read as suppressed.
+    Withheld and blinded numbers are written as `-`, the sign that OMOP tools read as suppressed.
     """
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
@@ -45,7 +45,7 @@ def _lines(row: dict[str, object]) -> list[tuple[object, ...]]:
     group, additional = _pair(row, _GROUP), _pair(row, _ADDITIONAL)
     strata = [_safe(row[name] or "overall") for name in ("stratum_name", "stratum_level")]
     head = (1, row["site_id"], *group, *strata, _safe(row["outcome"] or "overall"), None)
-    hidden = row["status"] == "suppressed"
+    hidden = row["status"] in {"suppressed", "blinded"}
     return [
         (
             *head,

@@ -34,6 +34,7 @@ SECTIONS = (
     "primary",
     "analyses",
     "gates",
+    "waivers",
     "privacy",
     "report",
 )

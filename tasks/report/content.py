@@ -49,6 +49,7 @@ def sections_of(spec: StudySpec) -> tuple[Make, ...]:
         *(COMPARISON if spec.has_trial else ()),
         *((negative_controls.section,) if spec.negative_controls else ()),
         *((tables.rows_used, tables.estimates) if spec.tables else ()),
+        *((closing.diagnostics,) if spec.gates and not spec.has_trial else ()),
         *CLOSING,
     )
 

@@ -44,6 +44,9 @@ __all__ = [
 
 _MAX_DOUBLINGS = 20
 
+_NO_VARIANCE = 1e-20
+"""Robust variance below this share of the model's is none."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoxFit:
@@ -229,6 +232,9 @@ def _report(
     sets: RiskSets, found: Maximum, model: FloatArray, used: FloatArray, level: float
 ) -> dict[str, Any]:
     """The numbers of a fit, back in the units of the covariates."""
+    if not (np.diag(used) > _NO_VARIANCE * np.diag(model)).all():
+        what = "the robust variance is 0: all events fall on one time, so that none tells the rest"
+        raise EstimationError("cox", what, "use model-based standard errors, or finer times.")
     unit = np.outer(sets.scale, sets.scale)
     coef, std_error = found.coef / sets.scale, np.sqrt(np.diag(used)) / sets.scale
     margin, z = z_quantile(level) * std_error, coef / std_error

@@ -9,7 +9,7 @@ from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.balance import BALANCE_SCHEMA
 from tasks.core.disclosure import release, release_quality, threshold
 from tasks.core.errors import DisclosureError
-from tasks.core.results import result_row
+from tasks.core.results import AT_RISK, result_row
 
 K = 11
 
@@ -280,3 +280,36 @@ def test_steps_of_cohorts_stand_apart_from_one_another():
     got = release([of_cohort("a", 300), of_cohort("b", 100)], flows, NO_BALANCE, [], K).attrition
     shown = got.filter(pl.col("status") == "ok")
     assert sorted(set(shown["remaining"].to_list())) in ([100, 300, 496], [100, 300, 500])
+
+
+def test_a_curve_ends_where_few_are_at_risk():
+    """Neither the longest follow-up of a person nor a step of few is told."""
+    rows = [
+        {**row, AT_RISK: left}
+        for row, left in zip(curve("new", [0, 12, 24, 24]), [200, 150, 11, 10], strict=True)
+    ]
+    shown = [r["at"] for r in released(BIG + rows).rows[2:] if r["status"] == "ok"]
+    assert shown == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("share", "status"), [(0.5, "ok"), (0.99, "suppressed"), (0.02, "suppressed"), (1.0, "ok")]
+)
+def test_a_share_of_few_is_withheld(share, status):
+    of_scores = result_row(
+        "propensity", "descriptive", "equipoise", population="crude", estimate=share, n=400
+    )
+    gate = {"name": "positivity", "adjustment": "none", "value": share, "n": 400}
+    got = released([*BIG, of_scores], gates=[gate])
+    assert got.rows[-1]["status"] == status
+    assert (got.gates[0]["value"] is None) == (status == "suppressed")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [("ess", 8.0, None), ("ess", 80.5, 80.5), ("events", 60.0, 60.0), ("events", 395.0, None),
+     ("events_per_parameter", 9.5, None), ("events_per_parameter", 30.0, 30.0)],
+)  # fmt: skip
+def test_gates_tell_no_count_of_few(name, value, shown):
+    gate = {"name": name, "adjustment": "none", "value": value, "n": 400}
+    assert released(BIG, gates=[gate]).gates[0]["value"] == shown

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.core.disclosure_tables import hide_table_sizes, release_tables, spaced
-from tasks.core.results import result_row
+from tasks.core.results import AT_RISK, result_row
 
 K = 11
 
@@ -143,6 +143,24 @@ def test_no_two_counts_that_are_shown_differ_by_few():
         assert all(abs(e - f) == 0 or abs(e - f) >= K for (_, e), (_, f) in combinations(events, 2))
         some += len(events)
     assert some > 300
+
+
+def test_a_model_with_nearly_as_many_parameters_as_rows_is_withheld():
+    def model(name, n, parameters):
+        return [row(name, n, n // 2, term=f"x{i}") for i in range(parameters)]
+
+    rows, messages = shown([*model("a", 40, 30), *model("b", 80, 30)])
+    assert {r["analysis_id"] for r in rows} == {"b"}
+    assert [message.where for message in messages] == ["a"]
+
+
+def test_the_curve_of_a_table_ends_where_few_are_at_risk():
+    curve = [
+        row("km", 100, e, "survival", at=float(e), term="curve") | {AT_RISK: 100 - 3 * e}
+        for e in (0, 12, 24, 30)
+    ]
+    rows, _ = shown([*curve, row("km", 100, 59, "median_survival")], km=[100])
+    assert [r["at"] for r in rows if r["estimate_name"] == "survival"] == [0.0, 12.0, 24.0]
 
 
 def test_spaced_keeps_its_distance_from_the_end():

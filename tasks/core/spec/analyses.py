@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id
 from tasks.core.spec.bias import Bias
 from tasks.core.spec.columns import Cell, ColumnName, Names
+from tasks.core.spec.gates import CEILINGS, OF_ADJUSTMENT, DeclaredGates, GateName, Planned
 from tasks.core.spec.methods import (
     ADJUSTMENT_KEYS,
     ADJUSTMENT_OPTIONS,
@@ -324,6 +325,10 @@ class Analysis(Frozen):
         MissingData | None,
         Field(description="What is done about columns of `terms` that rows lack."),
     ] = None
+    gates: DeclaredGates = ()
+    planned: Annotated[
+        Planned | None, Field(description="When a primary analysis may be looked at.")
+    ] = None
 
     @property
     def rule(self) -> MethodRule:
@@ -399,7 +404,40 @@ class Analysis(Frozen):
 class Gate(Frozen):
     """A diagnostic with a threshold, and what happens when it is missed."""
 
-    name: Literal["persons_per_arm", "events", "max_smd", "equipoise"]
-    threshold: Annotated[float, Field(ge=0)]
+    name: GateName
+    threshold: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            description="What the value may not fall below; for max_smd, ease and mdrr, exceed. "
+            "ess: up to 1 a share of the persons, above it a number. Only convergence has none.",
+        ),
+    ] = None
     adjustment: Adjustment = "none"
     on_miss: Literal["block", "report"]
+
+    @model_validator(mode="after")
+    def _has_a_threshold(self) -> Self:
+        if (self.threshold is None) != (self.name == "convergence"):
+            takes = "takes no threshold" if self.threshold is not None else "needs a threshold"
+            raise ValueError(f"gate {self.name} {takes}")
+        return self
+
+    @property
+    def limit(self) -> float:
+        """The threshold; 1 for convergence, whose value is 1 where every model converged."""
+        return 1.0 if self.threshold is None else self.threshold
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Whether a value above the threshold is missed, not one below it."""
+        return self.name in CEILINGS
+
+    def judges(self, analysis: Analysis) -> bool:
+        """Whether the gate looks at what an analysis rests on."""
+        return self.name not in OF_ADJUSTMENT or self.adjustment == analysis.adjustment
+
+    def is_declared_by(self, analysis: Analysis) -> bool:
+        """Whether an analysis has to pass the gate."""
+        is_named = analysis.gates == "all" or self.name in analysis.gates
+        return is_named and self.judges(analysis)

@@ -16,6 +16,7 @@ from tasks.core.spec.checks_curves import CURVE_CHECKS
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
+from tasks.core.spec.checks_gates import GATE_CHECKS
 from tasks.core.spec.checks_hazards import HAZARD_CHECKS
 from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
@@ -165,6 +166,7 @@ CHECKS: tuple[Check, ...] = (
     *CODE_LIST_CHECKS,
     *DESIGN_CHECKS,
     *ESTIMAND_CHECKS,
+    *GATE_CHECKS,
     *HINDSIGHT_CHECKS,
     *SENSITIVITY_CHECKS,
     *TABLE_CHECKS,

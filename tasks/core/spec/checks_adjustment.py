@@ -74,16 +74,21 @@ def _adjusts(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterat
     if source.roles.weight is not None:
         what = f"{where} makes weights or sets, and source {source.id} has weights of its own"
         yield Fault((*path, "adjustment"), what, "take the role weight away, or adjust by terms.")
-    for key in ("missing_data", "censoring_terms"):
-        if getattr(analysis, key) is not None:
-            what = f"{where} and {key} are not made together yet"
-            yield Fault((*path, key), what, "keep one of the two.")
     if source.has_intervals:
         what = f"{where} takes one row a person, and source {source.id} has intervals"
         yield Fault((*path, "adjustment"), what, "use a table of one row a person.")
     if analysis.by not in (None, source.roles.treatment):
         what = f"{where} compares the treatment, and `by` names {analysis.by}"
         yield Fault((*path, "by"), what, "remove by.")
+    yield from _adjusts_alone(analysis, path)
+
+
+def _adjusts_alone(analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    """What no adjustment is made together with."""
+    for key in ("missing_data", "censoring_terms"):
+        if getattr(analysis, key) is not None:
+            what = f"adjustment {analysis.adjustment} and {key} are not made together yet"
+            yield Fault((*path, key), what, "keep one of the two.")
     if analysis.cluster and analysis.adjustment == "matched":
         what = "matched rows are clustered by their sets"
         yield Fault((*path, "cluster"), what, "remove cluster.")

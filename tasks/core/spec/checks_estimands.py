@@ -9,7 +9,8 @@ from tasks.core.spec.whole import StudySpec
 
 CODE = "E_SPEC_ESTIMAND"
 _BLOCKS = ("design", "analyses", "sources")
-_ABSOLUTE = ("cumulative_incidence", "rmst")
+_ABSOLUTE = ("cumulative_incidence", "risk", "risk_difference", "rmst", "rmst_difference")
+"""Estimates that tell how many persons, or how much time, an effect amounts to."""
 
 
 def _names_are_known(spec: StudySpec) -> Iterator[Fault]:
@@ -88,12 +89,14 @@ def _hazard_ratio_has_an_absolute_companion(spec: StudySpec) -> Iterator[Fault]:
     for place, estimand in enumerate(spec.design.estimands):
         serving = _serving(spec, estimand)
         adjusted = {a.adjustment for a in serving if a.role == "primary"}
-        has_one = any(a.method in _ABSOLUTE and a.adjustment in adjusted for a in serving)
+        has_one = any(
+            a.rule.lake_estimate in _ABSOLUTE and a.adjustment in adjusted for a in serving
+        )
         if estimand.summary_measure == "hazard_ratio" and not has_one:
             what = "a hazard ratio alone tells neither how many persons nor how much time"
             fix = "add an analysis by cumulative_incidence or rmst with the primary's adjustment."
             where = ("design", "estimands", place, "summary_measure")
-            yield Fault(where, what, fix, "W_RISK_MEASURE", is_warning=True)
+            yield Fault(where, what, fix, CODE)
 
 
 def _loyal_persons_are_looked_at(spec: StudySpec) -> Iterator[Fault]:

@@ -106,6 +106,9 @@ def _missing_data_has_terms(spec: StudySpec) -> Iterator[Fault]:
         if analysis.missing_data is not None and (analysis.source is None or not analysis.terms):
             what = "missing_data is of the columns in terms of a registry table"
             yield Fault(("analyses", place, "missing_data"), what, "add terms, or remove it.")
+        elif analysis.missing_data is not None and analysis.gates:
+            what = "gates of an analysis with imputed rows cannot be judged yet"
+            yield Fault(("analyses", place, "gates"), what, "keep one of the two.")
         elif analysis.missing_data is not None and analysis.landmark_days is not None:
             what = "imputed rows are not followed from a landmark yet"
             yield Fault(("analyses", place, "landmark_days"), what, "keep one of the two.")

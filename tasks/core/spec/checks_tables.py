@@ -36,9 +36,13 @@ def _lake_methods_exist(spec: StudySpec) -> Iterator[Fault]:
 
 
 def _gates_judge_a_comparison(spec: StudySpec) -> Iterator[Fault]:
-    if spec.gates and spec.design is None and spec.lake is None:
-        what = "gates judge the arms of a comparison, and this study has none"
-        yield Fault(("gates",), what, "remove the gates.")
+    if spec.design is not None or spec.lake is not None:
+        return
+    for place, gate in enumerate(spec.gates):
+        if not spec.bound_by(gate):
+            what = "gates judge the arms of a comparison, and this study has none"
+            fix = f"let an analysis declare it (gates: [{gate.name}]), or remove it."
+            yield Fault(("gates", place), what, fix)
 
 
 def _one_lake(spec: StudySpec) -> Iterator[Fault]:
@@ -189,7 +193,7 @@ def _has_category(source: AnalysisTable, term: Term) -> bool:
 TABLE_CHECKS: tuple[Check, ...] = (
     Check(("sources", "analyses"), _sources_are_named),
     Check(("analyses",), _lake_methods_exist),
-    Check(("sources", "gates", "design"), _gates_judge_a_comparison),
+    Check(("sources", "gates", "design", "analyses"), _gates_judge_a_comparison),
     Check(("sources",), _one_lake),
     Check(("sources",), _columns_play_their_roles),
     Check(("sources", "analyses"), _tables_suit_their_analyses),

@@ -23,7 +23,8 @@ def _needs_a_comparison(spec: StudySpec) -> Iterator[Fault]:
             what = f"analysis {analysis.id} compares arms, and the study has none"
             yield Fault(("analyses", place), what, _REMOVE)
     for place, gate in enumerate(spec.gates):
-        yield Fault(("gates", place), f"gate {gate.name} has no arms to judge", _REMOVE)
+        if not spec.bound_by(gate):
+            yield Fault(("gates", place), f"gate {gate.name} has no arms to judge", _REMOVE)
     if spec.device is not None:
         yield Fault(("device",), "the device is part of no comparison", _REMOVE)
 

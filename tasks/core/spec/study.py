@@ -32,6 +32,10 @@ class Privacy(Frozen):
     """May only tighten what the site demands."""
 
     disclosure_threshold: Annotated[int, Field(ge=5, le=1000)]
+    round_counts_to: Annotated[
+        int | None,
+        Field(ge=2, le=1000, description="Counts are multiples of it; the site's if coarser."),
+    ] = None
 
 
 class Report(Frozen):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -16,6 +16,7 @@ from tasks.core.spec.cohorts import Cohort
 from tasks.core.spec.covariates import Covariate
 from tasks.core.spec.design import Arm, Design, Device, Outcome
 from tasks.core.spec.estimands import Estimand
+from tasks.core.spec.gates import Waiver
 from tasks.core.spec.methods import ADJUSTMENT_OPTIONS
 from tasks.core.spec.sources import LakeSource, Source, TableSource
 from tasks.core.spec.study import Privacy, Report, Study
@@ -59,6 +60,7 @@ class StudySpec(Frozen):
     characterisation: Characterisation | None = None
     analyses: Annotated[tuple[Analysis, ...], AS_TUPLE] = ()
     gates: Annotated[tuple[Gate, ...], AS_TUPLE] = ()
+    waivers: Annotated[tuple[Waiver, ...], AS_TUPLE] = ()
     privacy: Privacy | None = None
     report: Report = Report()
 
@@ -154,6 +156,15 @@ class StudySpec(Frozen):
         """Return the analysis whose options each adjustment of a population follows, by name."""
         alike = [a for a in self.lake_analyses if a.population == population]
         return {a.adjustment: a for a in reversed(alike) if a.adjustment != "none"}
+
+    def bound_by(self, gate: Gate) -> tuple[Analysis, ...]:
+        """Return the analyses that have to pass a gate, in their order."""
+        return tuple(a for a in self.analyses if gate.is_declared_by(a))
+
+    def waiver_of(self, gate: Gate, analyses: Collection[str]) -> Waiver | None:
+        """Return the waiver of a gate for these analyses (all of the study when empty)."""
+        named = (w for w in self.waivers if w.gate == gate.name)
+        return next((w for w in named if w.analysis is None or {w.analysis} == set(analyses)), None)
 
     def estimand_of(self, analysis: Analysis) -> Estimand | None:
         """Return the estimand that an analysis serves, if it serves one."""

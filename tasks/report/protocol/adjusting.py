@@ -145,6 +145,10 @@ def primary_of(voice: Voice, analysis: Analysis) -> Analysis | None:
     return next(iter(alike or primaries), None)
 
 
+_OTHERS = ("id", "role", "gates", "planned")
+"""Keys that say which analysis it is and when it is told, not what it does."""
+
+
 def differences(voice: Voice, primary: Analysis, analysis: Analysis) -> list[str]:
     """Return every key in which two analyses differ, with both values."""
     mine = dict(items_of(analysis))
@@ -156,7 +160,7 @@ def differences(voice: Voice, primary: Analysis, analysis: Analysis) -> list[str
             after=said_of(voice, analysis, key, mine[key]) or _unsaid(voice, key),
         )
         for key, before in items_of(primary)
-        if key not in ("id", "role") and before != mine[key]
+        if key not in _OTHERS and before != mine[key]
     ]
 
 

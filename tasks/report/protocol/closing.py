@@ -20,6 +20,8 @@ def protection(voice: Voice) -> Section:
     counts = voice("protection.counts_site")
     if privacy is not None:
         counts = voice("protection.counts", k=str(privacy.disclosure_threshold))
+        if privacy.round_counts_to:
+            counts += " " + voice("protection.rounding", base=str(privacy.round_counts_to))
     blocks: tuple[Block, ...] = (
         paragraph(todo(voice, "protection.ethics_todo")),
         paragraph(voice("protection.identifiers")),

@@ -38,6 +38,7 @@ TOLD_ELSEWHERE = (
     "characterisation",
     "analyses",
     "gates",
+    "waivers",
     "privacy",
     "report",
 )
@@ -319,7 +320,10 @@ def _plan(voice: Voice) -> Block:
 
 
 def _row_of(voice: Voice, analysis: Any, optional: list[str]) -> tuple[Cell, ...]:
-    skip = ("id", "role", "method", "adjustment", "estimand", "population", "strata", "cluster")
+    skip = (
+        *("id", "role", "method", "adjustment", "estimand", "population", "strata", "cluster"),
+        *("gates", "planned"),
+    )
     details = "; ".join(f"{name}: {text}" for name, text in told(voice, analysis, skip=skip))
     return (
         Run(str(analysis.id), tone="code"),
@@ -374,23 +378,68 @@ def _sources(voice: Voice) -> list[Block]:
 
 def _gates(voice: Voice) -> list[Block]:
     if not voice.spec.gates:
-        return []
+        return _looks(voice)
     heads = [
         (voice("gates.name"), 2.5),
         (voice("analysis.adjustment"), 1.5),
         (voice("gates.threshold"), 1.0),
         (voice("gates.on_miss"), 1.5),
+        (voice("gates.analyses"), 1.8),
     ]
     rows = [
         (
             voice.term("gate", gate.name),
             voice.term("adjustment", gate.adjustment),
-            f"{gate.threshold:g}",
+            f"{gate.limit:g}",
             voice.term("on_miss", gate.on_miss),
+            ", ".join(a.id for a in voice.spec.bound_by(gate)) or voice("gates.study"),
         )
         for gate in voice.spec.gates
     ]
-    return [table("gates", voice("methods.gates_caption"), heads, rows)]
+    return [
+        paragraph(voice("methods.gates_text")),
+        table("gates", voice("methods.gates_caption"), heads, rows),
+        *_waivers(voice),
+        *_looks(voice),
+    ]
+
+
+def _waivers(voice: Voice) -> list[Block]:
+    """Show which gates need not pass, and who decided that, when and why."""
+    if not voice.spec.waivers:
+        return []
+    widths = {"gate": 2.0, "analysis": 1.2, "by": 1.2, "date": 1.0, "reason": 3.0}
+    heads = [(voice(f"waivers.{name}"), width) for name, width in widths.items()]
+    rows = [
+        (
+            voice.term("gate", waiver.gate),
+            waiver.analysis or voice("waivers.every"),
+            waiver.by,
+            waiver.date.isoformat(),
+            waiver.reason,
+        )
+        for waiver in voice.spec.waivers
+    ]
+    return [table("waivers", voice("methods.waivers_caption"), heads, rows)]
+
+
+def _looks(voice: Voice) -> list[Block]:
+    """Say when the primary analyses may be looked at."""
+    looks = []
+    for analysis in voice.spec.analyses:
+        planned = analysis.planned
+        if planned is None:
+            continue
+        if planned.data_cutoff is not None:
+            date = planned.data_cutoff.isoformat()
+            looks.append(voice("methods.planned_cutoff", analysis=analysis.id, date=date))
+        else:
+            share, events = f"{planned.information_fraction:.0%}", str(planned.events)
+            said_of = {"analysis": analysis.id, "share": share, "events": events}
+            looks.append(voice("methods.planned_events", **said_of))
+    if not looks:
+        return []
+    return [paragraph(voice("methods.planned_text", looks="; ".join(looks)))]
 
 
 def _further(voice: Voice) -> list[Block]:

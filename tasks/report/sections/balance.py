@@ -85,7 +85,7 @@ def selected(context: Context, covariates: Covariates) -> list[str]:
 
 def smd_limit(context: Context) -> float:
     """Return the threshold of the study's balance gate."""
-    limits = (gate.threshold for gate in context.spec.gates if gate.name == "max_smd")
+    limits = (gate.limit for gate in context.spec.gates if gate.name == "max_smd")
     return next(limits, DEFAULT_LIMIT)
 
 

@@ -1,5 +1,6 @@
 """Sections 10 to 12: diagnostics and gates, limits, and where every number comes from."""
 
+from tasks.core.spec.gates import CEILINGS
 from tasks.report import numbers
 from tasks.report.blocks import (
     Block,
@@ -18,7 +19,12 @@ from tasks.report.blocks import (
 from tasks.report.context import Context
 from tasks.report.model import POPULATION_OF, Record
 
-GATE_TONE: dict[str, Tone] = {"pass": "good", "miss": "bad", "not_evaluated": "warn"}
+GATE_TONE: dict[str, Tone] = {
+    "pass": "good",
+    "miss": "bad",
+    "not_evaluated": "warn",
+    "waived": "warn",
+}
 IDENTITY = (
     "run_id spec_hash content_hash snapshot_id data_cutoff code_hash lock_hash python".split()
 )
@@ -29,7 +35,7 @@ def diagnostics(context: Context) -> Section:
     words = context.words
     blocks: list[Block] = []
     if context.inputs.gates:
-        blocks += [Paragraph(words.line("gates.intro")), _gate_table(context)]
+        blocks += [Paragraph(words.line("gates.intro")), _gate_table(context), *_waivers(context)]
     else:
         blocks.append(Paragraph(words.line("gates.none")))
     blocks += _propensity(context)
@@ -55,7 +61,7 @@ def _gate_table(context: Context) -> Table:
 def _gate(context: Context, gate: Record) -> tuple[Runs, ...]:
     words, name = context.words, str(gate["name"])
     verdict = str(gate["verdict"])
-    is_floor = name != "max_smd"
+    is_floor = name not in CEILINGS
     threshold = f"{'≥' if is_floor else '≤'} {gate['threshold']:g}"
     value = Run(numbers.DASH, f"gates/{name}", "muted")
     if gate["value"] is not None:
@@ -72,9 +78,29 @@ def _gate(context: Context, gate: Record) -> tuple[Runs, ...]:
 def _gate_name(context: Context, gate: Record) -> str:
     words, adjustment = context.words, gate.get("adjustment") or "none"
     name = words.term("gate", gate["name"])
+    if gate.get("analyses"):
+        name = f"{name} [{', '.join(gate['analyses'])}]"
     if adjustment == "none":
         return name
     return words("gate.with_adjustment", name=name, adjustment=words.term("adjustment", adjustment))
+
+
+def _waivers(context: Context) -> list[Block]:
+    """Say who waived a gate, when and why."""
+    words = context.words
+    return [
+        Paragraph(
+            words.line(
+                "gates.waiver",
+                gate=_gate_name(context, gate),
+                by=gate["waiver"]["by"],
+                date=gate["waiver"]["date"],
+                reason=gate["waiver"]["reason"],
+            )
+        )
+        for gate in context.inputs.gates
+        if gate.get("waiver")
+    ]
 
 
 def _gate_number(value: float) -> str:
@@ -198,7 +224,9 @@ def _found(context: Context) -> list[Runs]:
     if withheld:
         n = words.counted("count.estimates", withheld, "results")
         out.append(words.line("limits.withheld", estimates=n))
-    missed = [gate for gate in context.inputs.gates if gate["verdict"] != "pass"]
+    if any(row["status"] == "blinded" for row in rows):
+        out.append(words.line("limits.blinded"))
+    missed = [g for g in context.inputs.gates if g["verdict"] not in {"pass", "waived"}]
     if missed:
         names = ", ".join(words.term("gate", gate["name"]) for gate in missed)
         out.append(words.line("limits.gates", names=names))

@@ -112,8 +112,12 @@ def cautions(context: Context, row: Record | None) -> tuple[Runs, ...]:
 
 def _gates(context: Context) -> Runs:
     gates = context.inputs.gates
-    missed = sum(gate["verdict"] != "pass" for gate in gates)
+    missed = sum(gate["verdict"] not in {"pass", "waived"} for gate in gates)
+    waived = sum(gate["verdict"] == "waived" for gate in gates)
     total = Run(numbers.whole(len(gates)), "gates")
+    if waived and not missed:
+        some = Run(str(waived), "gates")
+        return context.words.line("key.gates_waived", waived=some, total=total)
     if not missed:
         return context.words.line("key.gates_passed", total=total)
     return context.words.line("key.gates_missed", missed=Run(str(missed), "gates"), total=total)
