@@ -19,6 +19,7 @@ from rich.table import Table
 from typer._click.exceptions import UsageError
 
 from tasks.core.errors import CausewayError, Message
+from tasks.core.parts import Part
 from tasks.core.paths import Home, home_from
 
 app = typer.Typer(
@@ -147,16 +148,20 @@ def run(
     snapshot: Annotated[
         int | None, typer.Option(min=1, help="Snapshot of the lake; the newest when absent.")
     ] = None,
+    part: Annotated[
+        Part | None,
+        typer.Option(help="Run this part alone, beside what is published of the study."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run one study and publish its report; a run that is published already is left as it is."""
     place = home_from(home).prepare()
     if os.environ.get("PREFECT_API_URL"):
-        from flows.remote import run_through_prefect as study_run
+        from flows.remote import run_through_prefect as run_it
     else:
-        from flows.orders.study import study_run
+        from flows.orders.study import run_here as run_it
     with progress(f"run {study}"):
-        outcome = study_run(place, study, snapshot)
+        outcome = run_it(place, study, snapshot, part)
     if as_json:
         print_json(outcome.as_json())
     else:

@@ -10,14 +10,14 @@ from pydantic import Field, WithJsonSchema
 from flows.artifacts import failure_shown, show_run
 from flows.crashed import watched
 from flows.orders.study import RunNotPublishedError, study_run
-from flows.steps_prefect import as_task
+from flows.steps_prefect import as_task_or_flow
 from tasks.core.errors import CausewayError
 from tasks.core.paths import home_from
 from tasks.core.site import load_site
 from tasks.core.spec import load_study, study_ids
 
 
-def _title(study: str) -> str:
+def title(study: str) -> str:
     """Return the title of a study; a faulty file is told of when it is run."""
     try:
         return load_study(study).study.title.en
@@ -26,7 +26,7 @@ def _title(study: str) -> str:
 
 
 Study = Enum("Study", {study: study for study in study_ids()}, type=str)  # type: ignore[misc]
-Study.__doc__ = "Which study to run. " + " · ".join(f"{s}: {_title(s)}" for s in study_ids())
+Study.__doc__ = "Which study to run. " + " · ".join(f"{s}: {title(s)}" for s in study_ids())
 
 # 0, not None, is the newest: the form then has a plain number field.
 _SNAPSHOT = {
@@ -54,7 +54,7 @@ def run_study(study: Study, snapshot: Snapshot = 0) -> dict[str, object]:
     home = home_from().prepare()
     with watched(home):
         with failure_shown(study.value):
-            outcome = study_run(home, str(study.value), snapshot or None, as_task)
+            outcome = study_run(home, str(study.value), snapshot or None, as_task_or_flow)
         show_run(outcome, load_site(home))
     if outcome.exit_code:
         raise RunNotPublishedError(outcome)

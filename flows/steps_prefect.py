@@ -3,17 +3,35 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from prefect import task
+from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.crashed import watched
 from flows.orders.steps import Caller
+from flows.orders.study import COMPARISON
 
 T = TypeVar("T")
+PARTS = (COMPARISON,)
+"""Steps that are flows of their own in the Prefect UI."""
 
 
 def as_task(name: str, work: Callable[..., T], *args: Any) -> T:
     """Call `work(*args)` as the task `name` of the flow that is running."""
     return _task(name, name, work)(*args)
+
+
+def as_task_or_flow(name: str, work: Callable[..., T], *args: Any) -> T:
+    """Call `work(home, …)` as a sub-flow where the step is a part of a study, else as a task."""
+    if name not in PARTS:
+        return as_task(name, work, *args)
+    slug = name.replace(" ", "-")
+
+    def run() -> T:
+        with watched(args[0]):
+            return work(*args)
+
+    part: T = flow(name=slug, flow_run_name=slug, persist_result=False)(run)()
+    return part
 
 
 def as_task_of(subject: str) -> Caller:

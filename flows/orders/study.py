@@ -15,13 +15,18 @@ from flows.orders.check import check
 from flows.orders.sealing import Told, is_kept, keep_sealed
 from flows.orders.steps import Caller, directly, guarded
 from flows.orders.study_tables import (
-    no_evidence,
     protected,
     quality_shown,
     table_deliveries,
     table_evidence,
 )
-from tasks.analysis.analyse import Evidence, analyse, failed_primary
+from tasks.analysis.analyse import (
+    Evidence,
+    compare_arms,
+    describe_cohorts,
+    failed_primary,
+    joined,
+)
 from tasks.cohort.build import build_cohort, tables_read
 from tasks.cohort.code_lists import uncaught_lists, vocabulary_warnings
 from tasks.cohort.cohorts import cohort_sql
@@ -38,10 +43,12 @@ from tasks.core.lake import (
     newest_snapshot,
     open_lake,
 )
+from tasks.core.parts import Part
 from tasks.core.paths import Home
 from tasks.core.results import read_results, results_frame, write_table
 from tasks.core.runs import (
     RunIdentity,
+    Shown,
     Workspace,
     begin,
     code_hash,
@@ -63,6 +70,8 @@ from tasks.core.summarised import write_summarised
 from tasks.report.model import ReportInputs
 from tasks.report.render import render_report
 
+COMPARISON = "comparative effectiveness"
+"""The step that compares the arms: in the Prefect UI a flow of its own."""
 _NOT_JUDGED = '{"verdict": "", "results": []}'
 
 
@@ -126,7 +135,11 @@ class RunNotPublishedError(CausewayError):
 
 
 def study_run(
-    home: Home, study: str, snapshot: int | None = None, call: Caller = directly
+    home: Home,
+    study: str,
+    snapshot: int | None = None,
+    call: Caller = directly,
+    part: Part | None = None,
 ) -> RunOutcome:
     """Run one study; a run that is published already is left as it is.
 
@@ -135,6 +148,8 @@ def study_run(
         study: Id of a study, or the path of its file.
         snapshot: Snapshot of the lake to use; the newest accepted one when absent.
         call: How each step is called.
+        part: Run this part alone. Its results and reports lie in a run folder of their own, and
+            what is published of the study stays.
 
     Raises:
         CausewayError: The study is refused, there are no data, or a step failed. Gates that
@@ -143,19 +158,27 @@ def study_run(
     step = guarded(home, call)
     spec, site = check(study).spec, load_site(home)
     ensure_as_locked(spec, study_file(study))
+    spec = spec if part is None else spec.only(part)
     pinned = step("pin snapshot", pin, home, site, spec, snapshot)
     with run_lock(home, pinned.identity.run_id):
         folder = run_folder(home, spec.study.id, pinned.identity.run_id)
         k, base = smallest_count(site, spec, pinned), rounding(site, spec, pinned)
         if is_intact(folder, k, base) and is_kept(home, folder):
-            switch_published(home, pinned.identity, keep_newer=snapshot is not None)
+            if part is None:
+                switch_published(home, pinned.identity, keep_newer=snapshot is not None)
             return _known(pinned.identity, folder)
         work = begin(home, pinned.identity)
         try:
-            return _do(home, site, spec, pinned, work, step, keep_newer=snapshot is not None)
+            shown: Shown = "nowhere" if part else "if_newest" if snapshot else "always"
+            return _do(home, site, spec, pinned, work, step, shown)
         except CausewayError as exc:
             _close_failed(home, pinned.identity, work, exc)
             raise
+
+
+def run_here(home: Home, study: str, snapshot: int | None, part: Part | None) -> RunOutcome:
+    """Run one study, or a part of it, in this process."""
+    return study_run(home, study, snapshot, part=part)
 
 
 def pin(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int | None) -> Pinned:
@@ -218,14 +241,21 @@ def cohort(home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, datab
 def evidence(
     home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path
 ) -> Evidence:
-    """Estimate everything the study asks for."""
+    """Describe cohorts and analyse registry tables: all but the comparison of the arms."""
     with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
-        is_described = spec.has_trial or spec.cohorts or spec.characterisation
-        found = analyse(con, spec) if is_described else no_evidence()
+        found = describe_cohorts(con, spec)
         rows = mapping_rows(con, tables_read(spec)) if spec.lake else []
         doubts = _doubts(con, spec) if spec.lake else []
         tables = table_evidence(con, spec)
     return replace(found, rows=found.rows + rows, messages=doubts + found.messages, tables=tables)
+
+
+def comparison(
+    home: Home, site: SiteSettings, spec: StudySpec, snapshot: int, database: Path
+) -> Evidence:
+    """Compare the arms of the study."""
+    with open_lake(home, site, snapshot=snapshot, workspace=database) as con:
+        return compare_arms(con, spec)
 
 
 def _doubts(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[Message]:
@@ -350,13 +380,14 @@ def _do(
     pinned: Pinned,
     work: Workspace,
     step: Caller,
-    *,
-    keep_newer: bool,
+    shown: Shown,
 ) -> RunOutcome:
     identity = pinned.identity
     place = (home, site, spec, identity.snapshot_id, work.database)
     step("build cohort", cohort, *place)
-    found = step("estimate", evidence, *place)
+    found: Evidence = step("estimate", evidence, *place)
+    if spec.has_trial:
+        found = joined([found, step(COMPARISON, comparison, *place)])
     k = smallest_count(site, spec, pinned)
     base = rounding(site, spec, pinned)
     safe: Released = step("protect", protect, found, k, base)
@@ -371,7 +402,7 @@ def _do(
     messages = [*found.messages, *released.messages]
     policy = {"disclosure_threshold": k, **({"round_counts_to": base} if base else {})}
     details = {**_details(pinned, gates, messages, told.sealed), **policy}
-    publish = partial(finish, keep_newer=keep_newer)
+    publish = partial(finish, shown=shown)
     folder = step("publish", publish, home, identity, work, "published", details)
     return RunOutcome(
         identity.study_id,

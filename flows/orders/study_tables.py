@@ -6,8 +6,6 @@ from dataclasses import replace
 import duckdb
 import polars as pl
 
-from tasks.analysis.analyse import Evidence
-from tasks.analysis.balance import BALANCE_SCHEMA
 from tasks.analysis.tables import NO_TABLES, TableEvidence, analyse_tables
 from tasks.core.disclosure import Released
 from tasks.core.disclosure_tables import hide_table_sizes, release_tables
@@ -38,11 +36,6 @@ def table_deliveries(
         raise NoDataError(spec.study.id, what, fix)
     used = {snapshot for key in wanted for snapshot in there[key]}
     return [delivery for delivery in in_force if delivery["snapshot_id"] in used]
-
-
-def no_evidence() -> Evidence:
-    """Return the evidence of a study that compares no cohorts of the lake."""
-    return Evidence([], NO_TABLES.attrition, pl.DataFrame(schema=BALANCE_SCHEMA), [])
 
 
 def table_evidence(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvidence:

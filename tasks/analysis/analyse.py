@@ -1,7 +1,7 @@
 """All estimates of one study from one workspace: attrition, balance, results, gates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 import numpy as np
@@ -64,8 +64,21 @@ class Group:
     why: str
 
 
-def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
-    """Estimate everything that the study asks for.
+def describe_cohorts(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
+    """Return the cohorts of a study, and what it describes where it compares no arms."""
+    parts = [_nothing()]
+    with threadpool_limits(limits=1):
+        if spec.cohorts:
+            attrition = cohort_attrition(con, spec)
+            rows = cohort_rows(con, spec) + cohort_attrition_rows(attrition)
+            parts.append(Evidence(rows, attrition, pl.DataFrame(schema=BALANCE_SCHEMA), []))
+        if spec.characterisation and not spec.has_trial:
+            parts.append(replace(_nothing(), rows=characterise(con, spec)))
+    return joined(parts)
+
+
+def compare_arms(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
+    """Compare the two arms of a study: all analyses of its cohorts, with their diagnostics.
 
     Linear algebra runs on one thread: a sum must not depend on how many cores a site has.
 
@@ -73,33 +86,24 @@ def analyse(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         EstimationError: An arm is empty.
     """
     with threadpool_limits(limits=1):
-        parts = []
-        if spec.cohorts:
-            attrition = cohort_attrition(con, spec)
-            rows = cohort_rows(con, spec) + cohort_attrition_rows(attrition)
-            parts.append(Evidence(rows, attrition, pl.DataFrame(schema=BALANCE_SCHEMA), []))
-        if spec.has_trial:
-            parts.append(_compare(con, spec))
-        elif spec.characterisation:
-            parts.append(_only_describe(con, spec))
-    return joined(parts)
+        return _compare(con, spec)
+
+
+def _nothing() -> Evidence:
+    empty = pl.DataFrame(schema=ATTRITION_SCHEMA), pl.DataFrame(schema=BALANCE_SCHEMA)
+    return Evidence([], *empty, [])
 
 
 def joined(parts: list[Evidence]) -> Evidence:
-    """Return the evidence of several parts of a study as one."""
+    """Return the evidence of several parts of a study as one; the first brings the tables."""
     return Evidence(
         [row for part in parts for row in part.rows],
         pl.concat([part.attrition for part in parts]),
         pl.concat([part.balance for part in parts]),
         [gate for part in parts for gate in part.gates],
         [message for part in parts for message in part.messages],
+        parts[0].tables,
     )
-
-
-def _only_describe(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
-    """Describe what a study without a comparison asks for."""
-    nothing = pl.DataFrame(schema=ATTRITION_SCHEMA), pl.DataFrame(schema=BALANCE_SCHEMA)
-    return Evidence(characterise(con, spec), *nothing, [])
 
 
 def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:

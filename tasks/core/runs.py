@@ -32,6 +32,7 @@ PACKAGES = (
     "scipy",
 )
 Status = Literal["published", "blocked", "failed"]
+Shown = Literal["always", "if_newest", "nowhere"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def finish(
     status: Status,
     details: Mapping[str, object],
     *,
-    keep_newer: bool = False,
+    shown: Shown = "always",
 ) -> Path:
     """Write the manifest, move the outputs to their place and, if published, switch to them.
 
@@ -167,7 +168,8 @@ def finish(
         workspace: As returned by `begin`.
         status: `published` switches published/<study>; the others leave it as it is.
         details: What else the manifest tells: deliveries, gates, seeds.
-        keep_newer: Leave published/<study> alone where it shows a newer snapshot.
+        shown: Where to show a published run: `if_newest` leaves published/<study> alone where it
+            shows a newer snapshot, `nowhere` always.
 
     Returns:
         The run folder.
@@ -178,8 +180,8 @@ def finish(
     if folder.exists():
         shutil.rmtree(folder)
     workspace.outputs.rename(folder)
-    if status == "published":
-        switch_published(home, identity, keep_newer=keep_newer)
+    if status == "published" and shown != "nowhere":
+        switch_published(home, identity, keep_newer=shown == "if_newest")
     record(home, f"run-{status}", study_id=identity.study_id, run_id=identity.run_id)
     return folder
 

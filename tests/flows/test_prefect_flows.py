@@ -83,10 +83,13 @@ def test_runs_that_may_not_overlap_are_limited(served):
             served.deployment(name)["global_concurrency_limit"]["limit"],
             served.deployment(name)["concurrency_options"]["collision_strategy"],
         )
-        for name in ("run-study", "ingest-delivery", "nightly-refresh")
-    }
+        for name in (
+            "run-study", "comparative-effectiveness", "ingest-delivery", "nightly-refresh",
+        )
+    }  # fmt: skip
     assert limits == {
         "run-study": (2, "ENQUEUE"),
+        "comparative-effectiveness": (2, "ENQUEUE"),
         "ingest-delivery": (1, "ENQUEUE"),
         "nightly-refresh": (1, "CANCEL_NEW"),
     }
@@ -108,6 +111,7 @@ def test_a_killed_run_is_closed_by_the_next_and_the_next_publishes(served):
     assert json.loads(told)["status"] == "published"
     assert served.state(dead["id"])["type"] == "CRASHED"
     assert served.latest(f"run-study/{STUDY}")["state_type"] == "COMPLETED"
+    assert served.latest("comparative-effectiveness")["state_type"] == "COMPLETED"
     assert (served.home.published / STUDY / "report.en.html").is_file()
     assert not served.is_working()
 

@@ -17,6 +17,7 @@ from tasks.core.runs import (
     finish,
     is_intact,
     published_run_id,
+    read_manifest,
     run_folder,
     run_lock,
     switch_published,
@@ -57,10 +58,18 @@ def test_looking_back_does_not_take_the_newest_evidence_away(home):
     old, new = replace(identity("old"), snapshot_id=2), replace(identity("new"), snapshot_id=5)
     run(home, new)
     work = begin(home, old)
-    finish(home, old, work, "published", {}, keep_newer=True)
+    finish(home, old, work, "published", {}, shown="if_newest")
     assert published_run_id(home, "study") == new.run_id
     switch_published(home, old)
     assert published_run_id(home, "study") == old.run_id
+
+
+def test_a_part_of_a_study_leaves_what_is_published_alone(home):
+    whole, part = identity("whole"), identity("part")
+    run(home, whole)
+    folder = finish(home, part, begin(home, part), "published", {}, shown="nowhere")
+    assert published_run_id(home, "study") == whole.run_id
+    assert read_manifest(folder)["status"] == "published"
 
 
 @pytest.mark.parametrize("status", ["blocked", "failed"])

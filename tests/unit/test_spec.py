@@ -237,3 +237,13 @@ def test_codes_that_do_not_count_and_code_systems_that_end_are_doubtful(tmp_path
         ("W_CODES_UNUSED", "outcome.code_list"),
         ("W_CODES_UNUSED", "covariates.2.exclude"),
     ]
+
+
+def test_a_part_of_a_study_is_its_comparison_and_nothing_else():
+    whole = load_study("gibleed_celecoxib_diclofenac")
+    part = whole.only("comparative-effectiveness")
+    assert part.analyses == whole.lake_analyses
+    assert (part.sources, part.characterisation) == ((whole.lake,), None)
+    tables = load_study(STUDIES_DIR / "examples" / "registry_survival.yaml")
+    with pytest.raises(UsageError, match="has no part comparative-effectiveness"):
+        tables.only("comparative-effectiveness")

@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr
 
+from tasks.core.errors import UsageError
+from tasks.core.parts import Part
 from tasks.core.spec.analyses import Analysis, Gate
 from tasks.core.spec.base import AS_TUPLE, Frozen
 from tasks.core.spec.characterisation import Characterisation
@@ -146,6 +148,18 @@ class StudySpec(Frozen):
         of_all = self.adjustments_in(None)
         used = {*of_all, *(g.adjustment for g in self.gates)}
         return tuple(name for name in _ADJUSTMENTS if name in used)
+
+    def only(self, part: Part) -> Self:
+        """Return one part of the study as a study.
+
+        Raises:
+            UsageError: The study has no such part.
+        """
+        if not self.has_trial:
+            fix = "name a study with a design, or leave the part out."
+            raise UsageError(self.study.id, f"has no part {part}", fix)
+        kept = {"sources": (self.lake,), "analyses": self.lake_analyses, "characterisation": None}
+        return self.model_copy(update=kept)
 
     def adjustments_in(self, population: str | None) -> tuple[str, ...]:
         """Adjustments that some analysis of a population uses; None stands for everybody."""
