@@ -13,10 +13,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from lifelines import CoxPHFitter, KaplanMeierFitter
-
 from flows.orders.delivery import deliver
 from tasks.cohort.build import build_subjects, open_study
 from tasks.core.duck import duck, quoted
@@ -26,11 +22,9 @@ from tasks.core.paths import Home
 from tasks.core.site import SiteSettings
 from tasks.core.spec import load_study
 from tasks.simulate.consortium import simulate_consortium
-from tasks.stats.cox import cox
-from tasks.stats.survival import kaplan_meier
 from tests.bench.cohorts import bench_cohorts
 from tests.bench.covariates import bench_covariates
-from tests.bench.curves import bench_curves
+from tests.bench.estimators import SIZES, as_table, bench_estimators
 from tests.bench.timing import timed
 
 STUDY = "gibleed_celecoxib_diclofenac"
@@ -97,23 +91,25 @@ def main():
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--persons", type=int, default=50_000)
     parser.add_argument("--simulated", type=int, default=100_000, help="try 1,000,000")
+    parser.add_argument("--most", type=int, default=1_000_000, help="largest size of estimators")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="causeway-bench-"))
     try:
         lines = [
             *bench_ingest(folder, arguments.persons),
-            *bench_estimators(100_000),
-            *bench_curves(),
             *bench_covariates(100_000),
             *bench_simulation(folder, arguments.simulated),
             *bench_cohorts(folder, arguments.simulated),
         ]
     finally:
         shutil.rmtree(folder)
+    estimators = list(bench_estimators([n for n in SIZES if n <= arguments.most]))
     print(f"{arguments.persons:,} persons; peak memory {peak_mib():,.0f} MiB\n")
     print("| step | seconds | baseline | seconds | ratio |\n|---|---:|---|---:|---:|")
     for step, ours, baseline, theirs in lines:
         print(f"| {step} | {ours:.2f} | {baseline} | {theirs:.2f} | {ours / theirs:.2f} |")
+    print("\nEstimators, each in a process of its own; ratio of seconds\n")
+    print(as_table(estimators))
 
 
 def bench_ingest(folder, persons):
@@ -139,24 +135,6 @@ def bench_ingest(folder, persons):
         got = con.execute("select count(*), sum(follow_up_days) from cohort.subject").fetchall()[0]
     assert got == expected, (got, expected)
     yield "cohort queries", ours[0], "one statement by hand", by_hand
-
-
-def bench_estimators(n):
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(n, 10))
-    hazard = np.exp(x @ np.linspace(-0.5, 0.5, 10))
-    time_days = np.ceil(rng.exponential(365 / hazard)).clip(1, 1000)
-    event = (time_days < 1000) & (rng.random(n) < 0.7)
-    frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(10)]).assign(t=time_days, e=event)
-    ours = timed(lambda: kaplan_meier(time_days, event))[0]
-    theirs = timed(lambda: KaplanMeierFitter().fit(time_days, event))[0]
-    yield f"Kaplan-Meier, {n:,}", ours, "lifelines", theirs
-    ours, fit = timed(lambda: cox(time_days, event, x))
-    theirs, other = timed(lambda: CoxPHFitter().fit(frame, "t", "e"))
-    assert np.allclose(fit.coef, other.params_.to_numpy(), atol=1e-5)
-    yield f"Cox, 10 covariates, {n:,}", ours, "lifelines", theirs
-    robust = timed(lambda: cox(time_days, event, x, weights=1 + rng.random(n), robust=True))[0]
-    yield f"Cox weighted, robust, {n:,}", robust, "our own unweighted", ours
 
 
 def bench_simulation(folder, persons):

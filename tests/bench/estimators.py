@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tests.bench.peers import OURS, PEERS, R_CALLS, r_is_installed
 
 SIZES = (10_000, 100_000, 1_000_000)
-ROUNDS = 3
+ROUNDS, R_MOST = 3, 100_000
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,21 @@ def bench_estimators(sizes=SIZES):
     """Yield a line a task, size and peer: step, ours, name of the peer, theirs."""
     for task in OURS:
         for n in (n for n in sizes if n <= OURS[task].most):
-            names = ["ours", *(p for p, peer in PEERS.get(task, {}).items() if n <= peer.most)]
-            if r_is_installed() and task in R_CALLS:
-                names.append("R")
-            found = {name: best(task, name, n) for name in names}
-            for name in names[1:] or ["ours"]:
+            found = _in_turn(task, n, ["ours", *_peers(task, n)])
+            for name in [name for name in found if name != "ours"] or ["ours"]:
                 yield f"{task}, {n:,}", found["ours"], name, found[name]
 
 
-def best(task, name, n):
-    """The best of a few runs of one task by one maker."""
-    rounds = ROUNDS if n < 1_000_000 else 1
-    tried = [one(task, name, n) for _ in range(rounds)]
-    return min(tried, key=lambda m: m.seconds)
+def _peers(task, n):
+    names = [name for name, peer in PEERS.get(task, {}).items() if n <= peer.most]
+    is_asked = r_is_installed() and task in R_CALLS and n <= R_MOST
+    return [*names, "R"] if is_asked else names
+
+
+def _in_turn(task, n, names):
+    """The best of a few rounds of each maker, one after the other in every round."""
+    rounds = [{name: one(task, name, n) for name in names} for _ in range(ROUNDS if n < 1e6 else 1)]
+    return {name: min((r[name] for r in rounds), key=lambda m: m.seconds) for name in names}
 
 
 def one(task, name, n):

@@ -9,12 +9,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 MANY = 1_000_000
+SPARSE = "propensity, 5,000 sparse, L1 by ten folds"
 BOOTSTRAP = "Cox, 10 covariates, 1,000 resamples"
 
 
@@ -44,6 +47,17 @@ class Data:
         self.site = rng.integers(0, 20, n)
         self.cause = np.where(self.event, 1 + (rng.random(n) < 0.4), 0)
 
+    @cached_property
+    def sparse(self):
+        """Zeros and ones of 5,000 covariates, 51 a row, and an arm that forty of them move."""
+        n, p, filled = self.time.size, 5_000, 51
+        rng = np.random.default_rng(20_261_126)
+        places = np.repeat(np.arange(n), filled), rng.integers(0, p, n * filled)
+        matrix = sparse.csr_matrix((np.ones(n * filled), places), (n, p))
+        matrix.data[:] = 1.0
+        logit = matrix[:, :40] @ np.linspace(-1, 1, 40)
+        return matrix, rng.random(n) < 1 / (1 + np.exp(-logit))
+
     def frame(self, *more):
         made = pd.DataFrame(self.x, columns=[f"x{i}" for i in range(self.x.shape[1])])
         made = made.assign(t=self.time, e=self.event)
@@ -55,9 +69,11 @@ def _ours(task):
     from tasks.stats.competing_risks import cumulative_incidence
     from tasks.stats.cox import cox
     from tasks.stats.cox_bootstrap import cox_bootstrap
+    from tasks.stats.gray_test import gray_test
     from tasks.stats.log_rank import log_rank
     from tasks.stats.logistic import logistic
     from tasks.stats.matching import match_nearest
+    from tasks.stats.sparse_propensity import sparse_score
     from tasks.stats.survival import kaplan_meier, restricted_mean
 
     return {
@@ -73,6 +89,8 @@ def _ours(task):
         "Cox, 20 strata": lambda d: cox(d.time, d.event, d.x, strata=d.site),
         BOOTSTRAP: lambda d: cox_bootstrap(d.time, d.event, d.x, Plan(1000, 1, "bench")),
         "propensity, 50 dense": lambda d: logistic(d.x, d.arm),
+        SPARSE: lambda d: sparse_score(*d.sparse),
+        "Gray's test": lambda d: gray_test(d.time, d.cause, d.arm),
         "matching 1:1, caliper": lambda d: match_nearest(
             d.x[:, :10] @ np.linspace(-0.3, 0.3, 10), d.arm
         ),
@@ -85,6 +103,7 @@ OURS = {
         "Kaplan-Meier",
         "log-rank",
         "Aalen-Johansen with variance",
+        "Gray's test",
         "RMST with standard error",
         "Cox, 10 covariates",
         "Cox, 50 covariates",
@@ -94,6 +113,7 @@ OURS = {
         "matching 1:1, caliper",
     )
 }
+OURS[SPARSE] = Maker(lambda d: _ours(SPARSE)(d), 10_000)
 OURS[BOOTSTRAP] = Maker(lambda d: _ours(BOOTSTRAP)(d), 10_000)
 FIFTY = ("Cox, 50 covariates", "propensity, 50 dense")
 
@@ -181,6 +201,20 @@ def _sklearn_logit(d):
     return LogisticRegression(C=np.inf, solver="newton-cholesky").fit(d.x, d.arm)
 
 
+def _sklearn_l1(d):
+    """The same folds and as many penalties; liblinear penalises the intercept, too."""
+    from sklearn.linear_model import LogisticRegressionCV
+
+    fit = LogisticRegressionCV(
+        Cs=30, cv=10, l1_ratios=(1.0,), solver="liblinear", scoring="neg_log_loss"
+    )
+    return fit.fit(*d.sparse)
+
+
+def _ours_aj(d):
+    return _ours("Aalen-Johansen with variance")(d)
+
+
 def _sklearn_match(d):
     """Nearest neighbours by a tree, then the nearest free one in a loop: the plain way."""
     from sklearn.neighbors import KDTree
@@ -237,6 +271,8 @@ PEERS = {
         "scikit-learn": Maker(_sklearn_logit),
         "statsmodels": Maker(_statsmodels_logit, 100_000),
     },
+    SPARSE: {"scikit-learn, liblinear": Maker(_sklearn_l1, 10_000)},
+    "Gray's test": {"our Aalen-Johansen": Maker(_ours_aj)},
     "matching 1:1, caliper": {"tree and loop": Maker(_sklearn_match, 100_000)},
 }
 
@@ -268,6 +304,8 @@ def measure(task, name, n):
         return by_r(task, data)
     maker = OURS[task] if name == "ours" else PEERS[task][name]
     ready = maker.ready(data)
+    if task == SPARSE:
+        _ = data.sparse
     maker.call(maker.ready(Data(500, data.x.shape[1])))  # imports and compilation are not timed
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
