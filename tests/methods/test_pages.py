@@ -24,3 +24,9 @@ def test_every_page_says_what_a_reviewer_asks():
     for page in pages():
         text = (DOCS / f"{page}.md").read_text("utf-8")
         assert [head for head in asked if head not in text] == [], page
+
+
+def test_the_first_page_names_every_other():
+    first = (DOCS / "README.md").read_text("utf-8")
+    there = {file.name for file in DOCS.glob("*.md")} - {"README.md"}
+    assert {name for name in there if f"({name})" not in first} == set()
