@@ -45,7 +45,7 @@ def interrupted_time_series(asked: AskedOfTable) -> list[Row]:
     site = rows.labels("site") if "site" in rows.values else None
     data = series(time, rows.numbers("value"), rows.values["intervention"] == 1, site, below)
     found = segmented_regression(
-        data, _family(asked), season_terms=asked.analysis.season_terms,
+        data, _family(asked), season_terms=asked.analysis.season_terms or 0,
         season_period=asked.analysis.season_period or _MONTHS, lag=asked.analysis.lag,
     )  # fmt: skip
     made = [
@@ -65,7 +65,7 @@ def _family(asked: AskedOfTable) -> SeriesFamily:
 
 
 def _shown(asked: AskedOfTable) -> int:
-    return SLOPE + 1 + 2 * asked.analysis.season_terms
+    return SLOPE + 1 + 2 * (asked.analysis.season_terms or 0)
 
 
 def _changed_row(
@@ -77,7 +77,9 @@ def _changed_row(
     order: int,
 ) -> Row:
     """Return one coefficient; of counts, the trend and the changes are ratios."""
-    seasons = [f"{w}{k}" for k in range(1, asked.analysis.season_terms + 1) for w in ("sin", "cos")]
+    seasons = [
+        f"{w}{k}" for k in range(1, (asked.analysis.season_terms or 0) + 1) for w in ("sin", "cos")
+    ]
     names = ("intercept", "slope before", "level change", "slope change", *seasons)
     name = {LEVEL: "level_change", SLOPE: "slope_change"}.get(place, "coefficient")
     is_count = asked.analysis.family != "gaussian"
@@ -98,7 +100,7 @@ def _autoregression(asked: AskedOfTable, data: Series) -> list[Row]:
         return []
     common = {"scenario": "sensitivity", "se_method": "prais_winsten"}
     try:
-        found = prais_winsten(data, analysis.season_terms, analysis.season_period or _MONTHS)
+        found = prais_winsten(data, analysis.season_terms or 0, analysis.season_period or _MONTHS)
     except EstimationError as exc:
         return [asked.row("level_change", status="not_estimable", note=exc.what, **common)]
     return _prais_rows(asked, data, found, common)

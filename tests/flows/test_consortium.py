@@ -103,6 +103,7 @@ def test_the_dirty_scenario_is_found_out_in_every_form(tmp_path):
     assert len({d["code"] for d in planted}) >= 17
 
 
+@pytest.mark.slow
 def test_every_form_holds_the_same_persons_and_facts(tmp_path):
     """The same hospital as CSV, CP949, Parquet and FHIR: every table alike, row by row."""
     contents = {}
@@ -179,9 +180,10 @@ def test_the_company_log_is_rejected_without_governance(consortium, tmp_path):
 def one(home, analysis, name):
     """The one row of an estimate in the results of the published run."""
     rows = pl.read_parquet(published(home, STUDY) / "results.parquet")
-    [row] = rows.filter(
-        (pl.col("analysis_id") == analysis) & (pl.col("estimate_name") == name)
-    ).to_dicts()
+    found = rows.filter((pl.col("analysis_id") == analysis) & (pl.col("estimate_name") == name))
+    if found.height == 2:  # of weighted models: the error that counts the fit of the weights
+        found = found.filter(pl.col("se_method") == "m_estimation")
+    [row] = found.to_dicts()
     return row
 
 
@@ -195,6 +197,7 @@ def test_the_naive_answer_is_wrong_and_the_adjusted_one_nearer(consortium):
     assert adjusted["ci_high"] < 1
 
 
+@pytest.mark.slow
 def test_the_study_finds_the_truth_where_nothing_else_is_planted(tmp_path):
     """Scenario `clean`: every interval, crude or weighted, holds its planted value."""
     made = simulate_consortium(tmp_path / "out", 30_000, 2, 11, "clean", form="parquet")

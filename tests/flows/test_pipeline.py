@@ -182,6 +182,7 @@ def test_a_gate_that_only_reports_does_not_stop_publication(demo_home, tmp_path)
     assert json.loads(ran.stdout)["gates"][-1]["verdict"] == "miss"
 
 
+@pytest.mark.slow
 def test_a_raised_threshold_is_obeyed_by_a_known_run(demo_home, tmp_path):
     home = copy_of(demo_home, tmp_path / "home")
     with open_lake(home, SiteSettings(), write=True) as con:

@@ -214,7 +214,8 @@ def test_the_same_run_has_the_same_bytes_and_another_seal(home, sealed, tmp_path
 
 def test_opening_is_logged_with_who_and_why(home, sealed, tmp_path):
     _, opened = sealed_and_open(home, tmp_path)
-    [ratio] = opened.filter((pl.col("term") == "arm=1") & (pl.col("analysis_id") == "main"))[
+    of_arm = (pl.col("term") == "arm=1") & (pl.col("analysis_id") == "main")
+    [ratio] = opened.filter(of_arm & (pl.col("estimate_name") == "hazard_ratio"))[
         "estimate"
     ].to_list()
     assert 1.5 < ratio < 3

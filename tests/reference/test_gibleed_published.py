@@ -135,7 +135,8 @@ def test_the_negative_controls_have_too_few_events_for_ease(results):
 
 
 def test_the_primary_estimate_has_e_values_and_what_was_detectable(results):
-    ratio = one(results, analysis_id="primary", estimate_name="hazard_ratio")["estimate"]
+    primary = {"analysis_id": "primary", "estimate_name": "hazard_ratio"}
+    ratio = one(results, **primary, se_method="robust")["estimate"]
     value = one(results, analysis_id="primary", estimate_name="e_value", scenario="estimate")
     assert value["estimate"] == pytest.approx(1 / ratio + math.sqrt(1 / ratio * (1 / ratio - 1)))
     assert one(results, estimate_name="e_value", scenario="limit")["estimate"] == 1

@@ -14,10 +14,24 @@ from tasks.analysis.covariates import Covariate
 from tasks.analysis.estimates import METHODS, estimate
 from tasks.analysis.people import People
 from tasks.analysis.populations import make_populations
-from tasks.core.spec import load_study
+from tasks.core.spec import Analysis, load_study
 from tests.study_files import NEW_USER
 
 SPEC = load_study(NEW_USER)
+MORE = [
+    {"method": "fine_gray", "variant": "crr"},
+    {"method": "nelson_aalen", "table_days": [30]},
+    {"method": "gray_test"},
+]
+SPEC = SPEC.model_copy(
+    update={
+        "analyses": SPEC.analyses
+        + tuple(
+            Analysis(id=f"more_{i}", role="exploratory", adjustment="none", **more)
+            for i, more in enumerate(MORE)
+        )
+    }
+)
 N = 60
 TARGET = np.arange(N) < N // 2
 DAYS = np.arange(1, N + 1, dtype=float)

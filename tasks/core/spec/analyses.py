@@ -246,8 +246,8 @@ class Analysis(Frozen):
         ColumnName | None, Field(description="Number column that orders the rows of a cluster.")
     ] = None
     season_terms: Annotated[
-        int, Field(ge=0, le=12, description="Pairs of sine and cosine for the season.")
-    ] = 0
+        int | None, Field(gt=0, le=12, description="Pairs of sine and cosine for the season.")
+    ] = None
     season_period: Annotated[
         float | None, Field(gt=1, le=10_000, description="Periods of a season; 12 left out.")
     ] = None

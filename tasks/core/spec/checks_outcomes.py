@@ -35,7 +35,7 @@ def _has_family(analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
         what = f"{analysis.method} has no family {analysis.family}"
         yield Fault((*path, "family"), what, f"choose one of {', '.join(allowed)}.")
     if analysis.season_period is not None and not analysis.season_terms:
-        what = "season_period is given and season_terms is 0: no season is fitted"
+        what = "season_period is given without season_terms: no season is fitted"
         yield Fault((*path, "season_period"), what, "write season_terms: 1 or more, or remove it.")
 
 
