@@ -87,6 +87,7 @@ def killed_and_run_again(demo_home, folder, seconds):
     return got
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [3.0])
 def test_a_killed_run_is_done_again_to_the_same_bytes(demo_home, tmp_path, seconds):
     assert killed_and_run_again(demo_home, tmp_path / "home", seconds) == published_bytes(demo_home)
