@@ -99,7 +99,7 @@ def split(spec: StudySpec, rows: Sequence[Row], sealed: Sealed) -> tuple[list[Ro
     hidden = [_is_sealed(spec, row, sealed, scopes) for row in told_rows]
     shown = [row for row, is_hidden in zip(told_rows, hidden, strict=True) if not is_hidden]
     kept = [row for row, is_hidden in zip(told_rows, hidden, strict=True) if is_hidden]
-    told = {str(row["analysis_id"]) for row in shown}
+    told = {str(r["analysis_id"]) for r in shown if r["estimate_name"] not in _DIAGNOSTICS}
     return [*shown, *_blinded(spec, kept, sealed, told)], kept
 
 

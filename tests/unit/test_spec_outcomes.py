@@ -55,7 +55,7 @@ def test_these_are_studies(tmp_path, source, analysis):
 REFUSED = [
     (SERIES, "method: interrupted_time_series, family: binomial", "has no family binomial"),
     (SERIES, "method: interrupted_time_series", "needs family"),
-    (SERIES, f"{ITS}, season_period: 12", "season_terms is 0"),
+    (SERIES, f"{ITS}, season_period: 12", "without season_terms"),
     (SERIES, f"{ITS}, draws: 999", "does not use draws"),
     (SERIES, "method: difference_in_differences, inference: permutation", "needs controls"),
     (SERIES, f"{DID}, draws: 99", "greater than or equal to 999"),
