@@ -1,5 +1,6 @@
 """From the terms of a model to the columns of its design matrix."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -10,7 +11,7 @@ from tasks.analysis.people import FloatArray, IntArray
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
 from tasks.core.spec.columns import Category
-from tasks.core.spec.terms import Factor, Term
+from tasks.core.spec.terms import ASIS, Factor, Term
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +79,31 @@ def _changed(factor: Factor, values: FloatArray) -> FloatArray:
 def _apply(step: str | int, values: FloatArray) -> FloatArray:
     if isinstance(step, int):
         return np.asarray(values**step)
-    return np.asarray({"log": np.log, "exp": np.exp, "sqrt": np.sqrt}[step](values))
+    if step in _FUNCTIONS:
+        return np.asarray(_FUNCTIONS[step](values))
+    return np.asarray(_ARITHMETIC[step[0]](values, float(step[2:])))
+
+
+_LOGARITHMS = ("log", "log2", "log10")
+_FUNCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    ASIS: np.asarray,
+}
+_ARITHMETIC: Mapping[str, Callable[[FloatArray, float], FloatArray]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+}
 
 
 def _check_domain(factor: Factor, step: str | int, values: FloatArray) -> None:
-    wrong = {"log": values <= 0, "sqrt": values < 0}.get(str(step))
-    if wrong is not None and (bad := int(wrong.sum())):
-        what = f"{bad} rows have no {step}: they are {'not above' if step == 'log' else 'below'} 0"
+    is_log = step in _LOGARITHMS
+    wrong = values <= 0 if is_log else values < 0
+    if (is_log or step == "sqrt") and (bad := int(wrong.sum())):
+        what = f"{bad} rows have no {step}: they are {'not above' if is_log else 'below'} 0"
         raise EstimationError(f"term {factor.label}", what, "use the column as it is, or mend it.")

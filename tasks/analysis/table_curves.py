@@ -14,12 +14,12 @@ def hazard_curves(asked: AskedOfTable) -> list[Row]:
         curve = nelson_aalen(
             rows.time,
             rows.has_event,
-            rows.weights,
+            rows.weights_of_curve,
             conf_type="plain" if analysis.conf_type == "plain" else "log",
             variance="greenwood" if analysis.variance == "greenwood" else "poisson",
             ctype=analysis.ctype or 1,
             entry=rows.entry,
-            cluster=rows.persons,
+            cluster=rows.clusters,
         )
         made += curve_rows(asked, level, rows, curve, "cumulative_hazard", hazard_at)
     return made

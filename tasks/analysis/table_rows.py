@@ -103,6 +103,18 @@ class TableRows:
         return self.labels("person_id") if several else None
 
     @property
+    def clusters(self) -> IntArray | None:
+        """The cluster that an analysis names, else the person, of each row; None of neither."""
+        named = self.analysis.cluster
+        return self.labels(f"label_{named}") if named else self.persons
+
+    @property
+    def weights_of_curve(self) -> FloatArray | None:
+        """Weights; all 1 where a cluster is named, since robust errors are those of weights."""
+        ones = np.ones(self.n) if self.analysis.cluster else None
+        return ones if self.weights is None else self.weights
+
+    @property
     def event(self) -> IntArray:
         """How follow-up ended: 0, 1 or 2, shape (n,)."""
         return np.asarray(self.values["event"], dtype=np.int64)

@@ -12,7 +12,7 @@ from tasks.core.errors import EstimationError
 from tasks.core.spec import Analysis
 from tasks.core.spec.columns import Category
 from tasks.core.spec.sources import AnalysisTable
-from tasks.core.spec.terms import Factor, Term
+from tasks.core.spec.terms import Term
 from tasks.stats.multiplicity import Heterogeneity, benjamini_hochberg, heterogeneity, holm
 
 Estimated = Callable[[AskedOfTable], list[Row]]
@@ -61,14 +61,7 @@ def without_column(analysis: Analysis, column: str) -> Analysis:
 
 
 def _written(term: Term) -> str:
-    return ":".join(_factor(factor) for factor in term)
-
-
-def _factor(factor: Factor) -> str:
-    text = f"`{factor.column}`"
-    for step in factor.steps:
-        text = f"{text}^{step}" if isinstance(step, int) else f"{step}({text})"
-    return text
+    return ":".join(factor.written(f"`{factor.column}`") for factor in term)
 
 
 def _effects(

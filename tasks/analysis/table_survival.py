@@ -44,10 +44,10 @@ def kaplan_meier_curves(asked: AskedOfTable) -> list[Row]:
         curve = kaplan_meier(
             rows.time,
             rows.has_event,
-            rows.weights,
+            rows.weights_of_curve,
             conf_type=survival_scale(asked.analysis),
             entry=rows.entry,
-            cluster=rows.persons,
+            cluster=rows.clusters,
         )
         made += curve_rows(asked, level, rows, curve, "survival", survival_at)
         made += quantile_rows(asked, level, rows, curve)
@@ -153,7 +153,10 @@ def curve_rows(
     steps = np.union1d([0.0], np.append(curve.time[curve.n_events > 0], curve.time[-1]))
     unit = "cumulative hazard" if isinstance(curve, CumulativeHazard) else "probability"
     table = np.asarray(asked.analysis.table_days, float)
-    within, beyond = table[table <= curve.time[-1]], table[table > curve.time[-1]]
+    # A curve that has come down to 0 on its last day is known ever after.
+    is_down = isinstance(curve, SurvivalCurve) and curve.survival[-1] == 0
+    known = np.inf if is_down else curve.time[-1]
+    within, beyond = table[table <= known], table[table > known]
     made = _steps(asked, level, rows, read(curve, steps), name, "curve", curve, unit)
     if within.size:
         found = read(curve, within)

@@ -150,7 +150,7 @@ def _value(field: TableField, text: str) -> str:
             return text
         case "number":
             number = f"try_cast({text} as double)"
-            value = number if field.factor == 1 else f"{number} * {field.factor!r}"
+            value = _scaled(field, number)
             read = f"case when isfinite({number}) then {value} end"
             never = f"when {text} is null then 'infinity'::double"
             return f"case {never} else {read} end" if field.never else read
@@ -163,6 +163,20 @@ def _value(field: TableField, text: str) -> str:
             return _cases(text, levels)
         case "boolean":
             return _cases(f"lower({text})", [(word, str(value)) for word, value in _TRUTH.items()])
+
+
+_FIRST_MOMENT = "1e-9"
+
+
+def _scaled(field: TableField, number: str) -> str:
+    """Return a number in the unit of its field; a time in billionths of a day."""
+    value = number if field.factor == 1 else f"{number} * {field.factor!r}"
+    value = f"round({value}, 9)" if field.is_time else value
+    return (
+        f"case when {value} = 0 then {_FIRST_MOMENT} else {value} end"
+        if field.keeps_zero
+        else value
+    )
 
 
 def _cases(text: str, meanings: Iterable[tuple[str, str]]) -> str:

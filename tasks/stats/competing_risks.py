@@ -69,7 +69,7 @@ def cumulative_incidence(
         variance: `ij`, the infinitesimal jackknife, robust to weights; or `aalen`, Aalen's with
             the correction for ties of cmprsk, which takes neither weights nor late entry.
         entry: Time after which each row is at risk, shape (n,); None where all are from 0 on.
-        cluster: Person of each row, where a person has several that follow one another.
+        cluster: Person or cluster of each row, where one has several.
 
     Returns:
         The curve. Times tied between causes and censoring are taken as they are: events

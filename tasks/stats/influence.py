@@ -20,7 +20,8 @@ class Spells:
 
     `begin` is the first place of the risk table's times at which a row is at risk, `end` the
     place of its exit, `kind` how it leaves; `following` is where the next row of the same
-    person begins, or the number of times.
+    person begins, or the number of times. `overlap` tells that rows of a person, or of a cluster
+    of persons, are at risk at once.
     """
 
     begin: IntArray
@@ -29,9 +30,12 @@ class Spells:
     kind: IntArray
     weight: FloatArray
     person: IntArray
+    overlap: bool = False
 
     def before(self, gains: FloatArray) -> FloatArray:
-        """What earlier rows of the same person have gained, shape (n,)."""
+        """What earlier rows of the same person have gained, shape (n,); 0 where rows overlap."""
+        if self.overlap:
+            return np.zeros_like(gains)
         total = np.append(0.0, gains.cumsum())
         first = np.searchsorted(self.person, self.person, side="left")
         return np.asarray(total[:-1] - total[first])
@@ -61,8 +65,8 @@ def spells(
         kind: How each row ends: 0 censored, 1 event, 2 other event, shape (n,).
         weights: Case weights, shape (n,), or None for 1.
         entry: Time after which each row is at risk, shape (n,), or None for 0.
-        cluster: Label of the person of each row, shape (n,), or None for a person a row. Rows
-            of a person do not overlap.
+        cluster: Label of the person or cluster of each row, shape (n,), or None for a person a
+            row.
     """
     n = time.size
     start = np.zeros(n) if entry is None else entry
@@ -75,7 +79,8 @@ def spells(
     end = np.searchsorted(table.time, time[order]).astype(np.int64)
     is_last = np.append(person[1:] != person[:-1], True)
     following = np.where(is_last, table.time.size, np.append(begin[1:], table.time.size))
-    return Spells(begin, end, following, how[order], weight[order], person)
+    overlap = bool((following <= end).any())
+    return Spells(begin, end, following, how[order], weight[order], person, overlap)
 
 
 def sum_of_squares(
@@ -90,6 +95,8 @@ def sum_of_squares(
         gone: The same once it has left, until the person's next row.
     """
     terms = (np.ones_like(basis[0]), *basis)
+    if rows.overlap:
+        return _of_overlapping(terms, rows, np.stack(at_risk), np.stack(gone))
     total = np.zeros_like(basis[0])
     for coefs, first, last in ((at_risk, rows.begin, rows.end), (gone, rows.end, rows.following)):
         for i in range(len(coefs)):
@@ -97,6 +104,25 @@ def sum_of_squares(
                 product = coefs[i] * coefs[j] * (1 if i == j else 2)
                 total += _active(product, first, last, total.size) * terms[i] * terms[j]
     return np.maximum(total, 0.0)
+
+
+def _of_overlapping(
+    terms: tuple[FloatArray, ...], rows: Spells, at_risk: FloatArray, gone: FloatArray
+) -> FloatArray:
+    """The same where rows of a cluster are at risk at once: their coefficients add up."""
+    person, place = np.tile(rows.person, 2), np.append(rows.begin, rows.end)
+    order = np.lexsort((place, person))
+    person, place = person[order], place[order]
+    change = np.hstack([at_risk, gone - at_risk])[:, order]
+    total = np.hstack([np.zeros((len(terms), 1)), change.cumsum(axis=1)])
+    first = total[:, np.searchsorted(person, person, side="left")]
+    before, after = total[:, :-1] - first, total[:, 1:] - first
+    size, found = terms[0].size, np.zeros_like(terms[0])
+    for i, left in enumerate(terms):
+        for j, right in enumerate(terms):
+            gained = np.bincount(place, after[i] * after[j] - before[i] * before[j], size)
+            found += gained.cumsum()[:size] * left * right
+    return np.maximum(found, 0.0)
 
 
 def _active(values: FloatArray, first: IntArray, last: IntArray, size: int) -> FloatArray:

@@ -64,7 +64,7 @@ def nelson_aalen(
         variance: poisson, the sum of d / n^2, or greenwood, the sum of d / (n (n - d)).
         ctype: 1 for d / n; 2 takes d tied events one after the other (Fleming and Harrington).
         entry: Time after which each row is at risk, shape (n,); None where all are from 0 on.
-        cluster: Person of each row, where a person has several that follow one another.
+        cluster: Person or cluster of each row, where one has several.
 
     Returns:
         The curve; intervals are NaN before the first event, where the hazard is 0.

@@ -110,7 +110,7 @@ def kaplan_meier(
         conf_type: Scale of the interval: log-log, log, plain, logit or arcsin.
         level: Confidence level.
         entry: Time after which each row is at risk, shape (n,); None where all are from 0 on.
-        cluster: Person of each row, where a person has several that follow one another; used
+        cluster: Person or cluster of each row, where one has several; used
             by the robust variance.
 
     Returns:

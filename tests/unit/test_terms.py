@@ -27,6 +27,10 @@ def names(text):
         ("((a + b)):c", ["a:c", "b:c"]),
         ("나이 + `검사 결과` * ph.ecog", ["나이", "검사 결과", "ph.ecog", "검사 결과:ph.ecog"]),
         ("log", ["log"]),
+        ("log(nodes+1) + I( age/10 )", ["log(nodes + 1)", "I(age/10)"]),
+        ("log2(x) * log10(y)", ["log2(x)", "log10(y)", "log2(x):log10(y)"]),
+        ("I(age^2) + I(x * 2 - 0.5)^3", ["I(age^2)", "I(x * 2 - 0.5)^3"]),
+        ("exp(log(x / 10 + 1) * 2)", ["exp(log(x/10 + 1) * 2)"]),
     ],
 )  # fmt: skip
 def test_what_a_formula_means(text, want):
@@ -47,9 +51,13 @@ def test_columns_are_named_once_in_their_order():
         ("age sex", 5, "an operator is expected, 'sex' found"),
         ("strata(inst) + age", 1, "use the key `strata`"),
         ("poly(age, 2)", 9, "',' is not allowed"),
-        ("poly(age)", 1, "poly() is not one of log, exp, sqrt"),
+        ("poly(age)", 1, "poly() is not one of log, log2, log10, exp, sqrt"),
         ("1 + age", 1, "1 is a number"),
-        ("log(age + 1)", 9, "')' is expected"),
+        ("log(age + bmi)", 11, "one column and numbers stand in a function"),
+        ("I(age + 1 / 10)", 11, "a sum stands last"),
+        ("log(age / 0)", 11, "nothing is divided by 0"),
+        ("log(1 - age)", 5, "1 is a number"),
+        ("I(age - )", 9, "')' found"),
         ("age^10", 5, "whole number from 2 to 9"),
         ("age^1.5", 5, "whole number from 2 to 9"),
         ("(a + b)^2", 8, "a power is of one column"),
@@ -91,6 +99,8 @@ def test_no_text_makes_anything_but_terms_or_a_refusal():
         "`x y`",
         "**",
         "-",
+        "/",
+        "I",
         ".",
     ]
     for _ in range(3000):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id
+from tasks.core.spec.base import AS_TUPLE, Frozen, Id
 from tasks.core.spec.bias import Bias
 from tasks.core.spec.columns import Cell, ColumnName, Names
 from tasks.core.spec.gates import CEILINGS, OF_ADJUSTMENT, DeclaredGates, GateName, Planned
@@ -25,6 +25,10 @@ Adjustment = Literal[
     "none", "iptw_ate", "iptw_att", "overlap", "matched", "stratified", "entropy_balanced"
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
+DayOfCurve = Annotated[
+    int | float,
+    Field(ge=0, le=36_500, description="Days, parts of days too: 5 years are 1826.25."),
+]
 Bounds = Annotated[tuple[Share, Share], AS_TUPLE]
 
 
@@ -80,7 +84,7 @@ class Prediction(Frozen):
         Mapping[ColumnName, bool | float | Cell],
         Field(min_length=1, max_length=200, description="A level of a category is a text."),
     ]
-    days: Annotated[tuple[Days, ...], AS_TUPLE, Field(min_length=1, max_length=100)]
+    days: Annotated[tuple[DayOfCurve, ...], AS_TUPLE, Field(min_length=1, max_length=100)]
 
 
 class Penalty(Frozen):
@@ -158,8 +162,14 @@ class Analysis(Frozen):
     ] = None
     ties: Literal["breslow", "efron", "exact"] | None = None
     std_error: Literal["model", "robust", "profile_likelihood", "bootstrap"] | None = None
-    horizon_days: Annotated[int, Field(gt=0, le=36_500)] | None = None
-    table_days: Annotated[tuple[Days, ...], AS_TUPLE] = ()
+    horizon_days: (
+        Annotated[
+            int | float,
+            Field(gt=0, le=36_500, description="Days, parts of days too: 10 years are 3652.5."),
+        ]
+        | None
+    ) = None
+    table_days: Annotated[tuple[DayOfCurve, ...], AS_TUPLE] = ()
     terms: Annotated[
         str | None,
         Field(max_length=MAX_LENGTH, description="Columns with + : * log exp sqrt and powers."),

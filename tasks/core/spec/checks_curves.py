@@ -18,6 +18,7 @@ def _curves_have_what_is_asked(spec: StudySpec) -> Iterator[Fault]:
         source = tables.get(analysis.source or "")
         yield from _variance_exists(analysis, path)
         yield from _weighting_is_one(analysis, path)
+        yield from _clusters_of_curves(analysis, path)
         yield from _takes_weights(analysis, source, path)
         yield from _means_are_compared(analysis, source, path)
 
@@ -58,9 +59,20 @@ def _takes_weights(
     if analysis.variance == "aalen" and (is_weighted or is_late):
         what = "variance aalen takes neither weights nor late entry"
         yield Fault((*path, "variance"), what, "write variance: ij.")
-    if is_weighted and (analysis.variance in ("poisson", "greenwood") or analysis.ctype == 2):
-        what = "weighted hazards have the robust variance and ctype 1 only"
+    is_robust = is_weighted or analysis.cluster is not None
+    if is_robust and (analysis.variance in ("poisson", "greenwood") or analysis.ctype == 2):
+        what = "weighted and clustered hazards have the robust variance and ctype 1 only"
         yield Fault((*path, "variance"), what, "remove variance and ctype.")
+
+
+def _clusters_of_curves(analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    """Robust errors of clusters are those of plain curves, or of the weights of the table."""
+    if analysis.method != "kaplan_meier" or analysis.cluster is None:
+        return
+    if analysis.adjustment != "none" or analysis.censoring_terms is not None:
+        made = "adjustment" if analysis.adjustment != "none" else "censoring_terms"
+        what = f"a curve with {made} takes no cluster"
+        yield Fault((*path, "cluster"), what, "remove cluster, or the other.")
 
 
 def _means_are_compared(

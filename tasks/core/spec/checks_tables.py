@@ -6,7 +6,7 @@ from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.methods import methods_of_kind, methods_of_lake
 from tasks.core.spec.sources import AnalysisTable, TableSource, role_columns, type_of
-from tasks.core.spec.table_fields import group_column
+from tasks.core.spec.table_fields import group_column, reads_time
 from tasks.core.spec.terms import Term, columns_in
 from tasks.core.spec.whole import StudySpec
 
@@ -65,6 +65,7 @@ def _columns_play_their_roles(spec: StudySpec) -> Iterator[Fault]:
 
 
 _REGRESSIONS = ("logistic", "linear", "poisson", "negative_binomial")
+_OF_LOG_TIME = ("parametric_survival", "poisson", "negative_binomial")
 _ALONE = ("follow_up", "event", "outcome", "entry", "start", "stop", "weight", "tp", "fp", "fn")
 
 
@@ -82,9 +83,10 @@ def _suits(source: TableSource, analysis: Analysis, path: KeyPath) -> Iterator[F
         yield Fault((*path, "method"), what, f"choose one of {', '.join(methods)}.")
     elif isinstance(source, AnalysisTable):
         yield from _has_roles(source, analysis, path)
+        yield from _has_no_time_0(source, analysis, path)
         yield from _takes_weights(source, analysis, path)
         yield from _has_columns(source, analysis, path)
-        yield from _marginal(source, analysis.parsed_terms, path)
+        yield from _marginal(source, analysis, path)
 
 
 def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
@@ -101,10 +103,22 @@ def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
     if method in ("log_rank", "gray_test") and group_column(source, analysis) is None:
         fix = f"add by, or the role treatment to {where}."
         yield Fault((*path, "by"), f"{method} compares groups and none are named", fix)
-    if "cluster" in rule.keys and roles.cluster and analysis.cluster is None:
+    is_curve = method in ("kaplan_meier", "nelson_aalen")
+    uses_cluster = "cluster" in rule.keys and not is_curve
+    if uses_cluster and roles.cluster and analysis.cluster is None:
         what = f"rows are clustered by {roles.cluster}; {method} takes them as independent"
         fix = f"add cluster: {roles.cluster}, or remove the role."
         yield Fault((*path, "cluster"), what, fix, "W_TABLE_CLUSTER", is_warning=True)
+
+
+def _has_no_time_0(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    """Logarithms of times need times above 0."""
+    follow_up = source.roles.follow_up
+    if analysis.method not in _OF_LOG_TIME or not reads_time(source, analysis):
+        return
+    if follow_up is not None and follow_up.zero == "keep":
+        what = f"{analysis.method} has no time 0, and source {source.id} says zero: keep"
+        yield Fault((*path, "method"), what, "remove zero: keep, or name a source without it.")
 
 
 def _has_outcome(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
@@ -171,11 +185,15 @@ def _is_changed(terms: tuple[Term, ...], column: str) -> bool:
     return any(f.steps for term in terms for f in term if f.column == column)
 
 
-def _marginal(source: AnalysisTable, terms: tuple[Term, ...], path: KeyPath) -> Iterator[Fault]:
-    """A product with a category is coded against its reference: its parts must be there too."""
-    there = {frozenset(term) for term in terms}
-    for term in terms:
+def _marginal(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    """A product with a category is coded against its reference: its parts must be there too.
+
+    A part that makes the strata is: each stratum has a baseline of its own.
+    """
+    there = {frozenset(term) for term in analysis.parsed_terms}
+    for term in analysis.parsed_terms:
         parts = [tuple(f for f in term if f != left) for left in term] if len(term) > 1 else []
+        parts = [part for part in parts if not {f.column for f in part} <= set(analysis.strata)]
         lacking = [_name(part) for part in parts if frozenset(part) not in there]
         if lacking and _has_category(source, term):
             what = f"{_name(term)} stands without {' and '.join(lacking)}"

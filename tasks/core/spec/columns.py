@@ -56,6 +56,15 @@ class TimeColumn(Frozen):
     unit: Unit
 
 
+class FollowUpColumn(TimeColumn):
+    """Time from the start of follow-up to its end."""
+
+    zero: Annotated[
+        Literal["leave_out", "keep"],
+        Field(description="Whether who has the event, or leaves, at time 0 is used."),
+    ] = "leave_out"
+
+
 class CodedColumn(Frozen):
     """A column whose values stand for 0, 1 or 2: nothing, the event, a competing event."""
 

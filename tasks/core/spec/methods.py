@@ -109,7 +109,10 @@ RULES: Mapping[str, MethodRule] = {
     ),
     "kaplan_meier": MethodRule(
         "survival",
-        keys=("table_days", "by", "conf_type", "quantiles", "landmark_days", *OF_LOSS),
+        keys=(
+            *("table_days", "by", "conf_type", "quantiles", "landmark_days", "cluster"),
+            *OF_LOSS,
+        ),
         lake_estimate="survival",
         is_grouped=True,
         takes_entry=True,
@@ -117,7 +120,7 @@ RULES: Mapping[str, MethodRule] = {
     ),
     "nelson_aalen": MethodRule(
         "cumulative_hazard",
-        keys=("table_days", "by", "conf_type", "variance", "ctype", "landmark_days"),
+        keys=("table_days", "by", "conf_type", "variance", "ctype", "landmark_days", "cluster"),
         lake_estimate="cumulative_hazard",
         is_grouped=True,
         takes_entry=True,

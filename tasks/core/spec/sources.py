@@ -15,6 +15,7 @@ from tasks.core.spec.columns import (
     Coded,
     ColumnName,
     Columns,
+    FollowUpColumn,
     Names,
     TableName,
     TimeColumn,
@@ -118,7 +119,7 @@ class AnalysisRoles(Frozen):
     site: ColumnName | None = None
     treatment: ColumnName | None = None
     outcome: Coded | None = None
-    follow_up: TimeColumn | None = None
+    follow_up: FollowUpColumn | None = None
     event: Coded | None = None
     entry: TimeColumn | None = None
     start: TimeColumn | None = None
@@ -143,6 +144,8 @@ class AnalysisRoles(Frozen):
             raise ValueError("intervals need person_id: several rows are of one person")
         if self.entry and not self.follow_up:
             raise ValueError("entry needs follow_up: the time at which a person leaves")
+        if self.entry and self.follow_up and self.follow_up.zero == "keep":
+            raise ValueError("zero: keep needs rows that all start at 0; remove it, or entry")
         if self.treatment_start and not self.follow_up:
             raise ValueError("treatment_start needs follow_up: both count from time zero")
         if self.time_varying and not self.start:

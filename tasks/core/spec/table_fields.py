@@ -40,6 +40,9 @@ class TableField:
         levels: For `category`, the texts that may stand.
         after: For a time, the field of the same row that must be smaller.
         never: For a time, whether an empty cell means never: it is infinite, and no fault.
+        is_time: It is a time; parts of a day smaller than a billionth are rounded off, so that
+            times that were computed, such as age plus follow-up, are tied where they should be.
+        keeps_zero: For a time, whether 0 is no fault; it is read as the first moment after 0.
     """
 
     name: str
@@ -51,6 +54,8 @@ class TableField:
     levels: tuple[str, ...] = ()
     after: str = ""
     never: bool = False
+    is_time: bool = False
+    keeps_zero: bool = False
 
 
 def column_field(name: str, columns: Columns) -> TableField:
@@ -84,13 +89,22 @@ def time_field(
 ) -> TableField:
     """Return the field of a time in days; it is named by its role, such as `start_days`."""
     factor = DAYS_IN[time.unit]
-    return TableField(f"{role}_days", time.column, "number", rule, factor, after=after)
+    return TableField(
+        f"{role}_days", time.column, "number", rule, factor, after=after, is_time=True
+    )
 
 
 def code_field(role: str, coded: CodedColumn, highest: int = 1) -> TableField:
-    """Return the field of a coded column, named by its role."""
-    codes = tuple((text, code) for text, code in coded.meanings.items() if code <= highest)
+    """Return the field of a coded column, named by its role.
+
+    Where the study gives no codes, a logical column as R and Python write it is read as well.
+    """
+    meanings = {**({} if coded.codes else _LOGICAL), **coded.meanings}
+    codes = tuple((text, code) for text, code in meanings.items() if code <= highest)
     return TableField(role, coded.column, "code", codes=tuple(sorted(codes)))
+
+
+_LOGICAL = {"FALSE": 0, "TRUE": 1, "False": 0, "True": 1}
 
 
 def role_fields(source: TableSource) -> tuple[TableField, ...]:
@@ -177,7 +191,9 @@ def _analysis_fields(source: AnalysisTable) -> Iterator[TableField]:
     yield from _early_times(source)
     if roles.follow_up:
         after = "entry_days" if roles.entry else ""
-        yield time_field("follow_up", roles.follow_up, "positive", after)
+        keeps_zero = roles.follow_up.zero == "keep"
+        made = time_field("follow_up", roles.follow_up, "positive", after)
+        yield replace(made, keeps_zero=keeps_zero)
     if roles.start and roles.stop:
         yield time_field("start", roles.start)
         yield time_field("stop", roles.stop, "positive", "start_days")

@@ -1,20 +1,23 @@
 """The right-hand side of a model, `age + sex * log(dose)`: read by this parser, never evaluated.
 
 Allowed are names of columns, `+` (both), `:` (their product), `*` (both and their product),
-parentheses, `log exp sqrt`, and whole powers from 2 to 9. A name that holds blanks or signs stands
-between backticks. Anything else is refused with its place.
+parentheses, `log log2 log10 exp sqrt`, and whole powers from 2 to 9. Inside a function, and inside
+`I()`, which changes nothing, numbers may be added to a column, taken off, or it is multiplied or
+divided by them: `log(nodes + 1)`, `I(age / 10)`. A name that holds blanks or signs stands between
+backticks. Anything else is refused with its place.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-FUNCTIONS = ("log", "exp", "sqrt")
+FUNCTIONS = ("log", "log2", "log10", "exp", "sqrt")
+ASIS = "I"
 MAX_LENGTH, MAX_TERMS, MAX_DEPTH = 4000, 500, 30
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<quoted>`[^`]*`)|(?P<name>[^\W\d][\w.]*)|(?P<number>[0-9]+(?:\.[0-9]*)?)"
-    r"|(?P<sign>\*\*|[+:*^()])|(?P<bad>\S))"
+    r"|(?P<sign>\*\*|[-+:*^()/])|(?P<bad>\S))"
 )
 _HINTS = {
     "-": "leave the column out instead",
@@ -34,7 +37,10 @@ class TermsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A column, and what is done to it, innermost first: `log`, `exp`, `sqrt`, or a power."""
+    """A column, and what is done to it, innermost first.
+
+    A step is a function, such as `log`; a power; or a sign and a number, such as `+ 1`.
+    """
 
     column: str
     steps: tuple[str | int, ...] = ()
@@ -42,10 +48,22 @@ class Factor:
     @property
     def label(self) -> str:
         """The factor as it is named in results, such as `log(age)^2`."""
-        text = self.column
+        return self.written(self.column)
+
+    def written(self, column: str) -> str:
+        """The factor as R writes it, of a column that is named so."""
+        text = column
         for step in self.steps:
-            text = f"{text}^{step}" if isinstance(step, int) else f"{step}({text})"
+            text = _stepped(text, step)
         return text
+
+
+def _stepped(text: str, step: str | int) -> str:
+    if isinstance(step, int):
+        return f"{text}^{step}"
+    if step[0] == "/":
+        return f"{text}/{step[2:]}"
+    return f"{text} {step}" if step[0] in "+-*" else f"{step}({text})"
 
 
 Term = tuple[Factor, ...]
@@ -84,12 +102,15 @@ def _tokens(text: str) -> Iterator[_Token]:
         kind = str(match.lastgroup)
         start = match.start(kind)
         if kind == "bad":
-            sign = match[kind]
-            hint = f"; {_HINTS[sign]}" if sign in _HINTS else ""
-            raise TermsError(start + 1, f"{sign!r} is not allowed{hint}")
+            raise _not_allowed(match[kind], start + 1)
         yield _Token(kind, match[kind], start + 1)
         place = match.end()
     yield _Token("end", "", len(text) + 1)
+
+
+def _not_allowed(sign: str, place: int) -> TermsError:
+    hint = f"; {_HINTS[sign]}" if sign in _HINTS else ""
+    return TermsError(place, f"{sign!r} is not allowed{hint}")
 
 
 class _Parser:
@@ -112,6 +133,8 @@ class _Parser:
 
     def expect(self, sign: str) -> _Token:
         token = self.next
+        if self.meets("-", "/"):
+            raise _not_allowed(token.text, token.place)
         if token.kind != sign and not (token.kind == "sign" and token.text == sign):
             found = repr(token.text) if token.text else "the end"
             wanted = "an operator" if sign == "end" else repr(sign)
@@ -156,6 +179,8 @@ class _Parser:
 
     def factor(self, depth: int) -> Factor:
         token = self.take()
+        if token.kind == "sign" and token.text in _HINTS:
+            raise _not_allowed(token.text, token.place)
         if token.kind not in ("name", "quoted"):
             raise TermsError(token.place, _unexpected(token))
         if token.kind == "name" and self.meets("("):
@@ -166,16 +191,31 @@ class _Parser:
         return self._powers(Factor(name))
 
     def _function(self, token: _Token, depth: int) -> Factor:
-        if token.text not in FUNCTIONS:
+        if token.text not in (*FUNCTIONS, ASIS):
             known = ", ".join(FUNCTIONS)
             hint = f"; use the key `{token.text}`" if token.text in ("strata", "cluster") else ""
             raise TermsError(token.place, f"{token.text}() is not one of {known}{hint}")
         if depth >= MAX_DEPTH:
             raise TermsError(token.place, f"parentheses nest deeper than {MAX_DEPTH}")
         self.take()
-        inner = self.factor(depth + 1)
+        inner = self._arithmetic(self.factor(depth + 1))
         self.expect(")")
         return replace(inner, steps=(*inner.steps, token.text))
+
+    def _arithmetic(self, factor: Factor) -> Factor:
+        """Numbers that are added, taken off, multiplied or divided by, from left to right."""
+        while self.meets("+", "-", "*", "/"):
+            sign, token = self.take(), self.take()
+            if token.kind != "number":
+                what = f"one column and numbers stand in a function; {_unexpected(token)}"
+                raise TermsError(token.place, what)
+            if sign.text == "/" and float(token.text) == 0:
+                raise TermsError(token.place, "nothing is divided by 0")
+            steps = factor.steps
+            if sign.text in "*/" and any(str(s)[0] in "+-" for s in steps[_last(steps) :]):
+                raise TermsError(sign.place, "a sum stands last: write I(age/10 + 1)")
+            factor = replace(factor, steps=(*steps, f"{sign.text} {token.text}"))
+        return factor
 
     def _powers(self, factor: Factor) -> Factor:
         while self.meets("^", "**"):
@@ -198,7 +238,15 @@ class _Parser:
         return kept
 
 
+def _last(steps: tuple[str | int, ...]) -> int:
+    """Return the place after the last function: where the arithmetic of these parentheses began."""
+    named = [place for place, step in enumerate(steps) if step in (*FUNCTIONS, ASIS)]
+    return named[-1] + 1 if named else 0
+
+
 def _unexpected(token: _Token) -> str:
     if token.kind == "number":
         return f"{token.text} is a number; a formula holds columns"
+    if token.kind in ("name", "quoted"):
+        return f"a number is expected, {token.text!r} found"
     return f"a column is expected, {repr(token.text) if token.text else 'the end'} found"
