@@ -161,7 +161,7 @@ def standardisation(asked: AskedOfTable) -> list[Row]:
     effect = asked.analysis.effect or "ate"
     arms, y = arms_of(asked), _outcome(asked.rows)
     try:
-        means = g_computation(y, arms.treated, _counterfactual(asked), _family(asked), effect)
+        means = g_computation(y, arms.treated, counterfactual_design(asked), _family(asked), effect)
     except EstimationError as exc:
         raise with_names(exc, design_columns(asked.rows)) from None
     return _modelled(asked, arms, means, effect)
@@ -172,16 +172,16 @@ def augmented_weighting(asked: AskedOfTable) -> list[Row]:
     effect = asked.analysis.effect or "ate"
     arms, y = arms_of(asked), _outcome(asked.rows)
     score, names = fitted_score(asked.rows, arms.treated)
-    means = aipw(y, arms.treated, _counterfactual(asked), score, _family(asked), effect)
-    return _modelled(asked, arms, means, effect) + _of_score(asked, score, names)
+    means = aipw(y, arms.treated, counterfactual_design(asked), score, _family(asked), effect)
+    return _modelled(asked, arms, means, effect) + score_rows(asked, score, names)
 
 
 def targeted_learning(asked: AskedOfTable) -> list[Row]:
     """Return means under both treatments by TMLE, and their contrasts."""
     arms, y = arms_of(asked), _outcome(asked.rows)
     score, names = fitted_score(asked.rows, arms.treated)
-    means = tmle(y, arms.treated, _counterfactual(asked), score, _family(asked))
-    return _modelled(asked, arms, means, "ate") + _of_score(asked, score, names)
+    means = tmle(y, arms.treated, counterfactual_design(asked), score, _family(asked))
+    return _modelled(asked, arms, means, "ate") + score_rows(asked, score, names)
 
 
 def structural_mean(asked: AskedOfTable) -> list[Row]:
@@ -209,7 +209,7 @@ def structural_mean(asked: AskedOfTable) -> list[Row]:
         low, high = fit.score_interval
         of_test = {"ci_low": low, "ci_high": high, "ci_method": "score"}
         made.append(made[0] | of_test | {"statistic_name": None, "statistic": None})
-    return made + _of_score(asked, score, names)
+    return made + score_rows(asked, score, names)
 
 
 def instrumental_variable(asked: AskedOfTable) -> list[Row]:
@@ -260,11 +260,12 @@ def _first_stage(asked: AskedOfTable, fit: InstrumentalFit) -> list[Row]:
     ]
 
 
-def _of_score(asked: AskedOfTable, score: EstimatedScore, names: tuple[str, ...]) -> list[Row]:
+def score_rows(asked: AskedOfTable, score: EstimatedScore, names: tuple[str, ...]) -> list[Row]:
+    """Return the coefficients of the propensity score, where they are asked for."""
     return propensity_model(asked, score, names) if asked.analysis.show_propensity else []
 
 
-def _counterfactual(asked: AskedOfTable) -> OutcomeDesign:
+def counterfactual_design(asked: AskedOfTable) -> OutcomeDesign:
     """Return the columns of the outcome's model as they are, all treated, and none treated."""
     (_, reference), (_, target) = asked.treatment_levels()
     field = f"x_{asked.treatment}"

@@ -17,6 +17,7 @@ from tasks.core.spec import Analysis
 from tasks.core.spec.columns import Category
 from tasks.core.spec.missing import MultipleImputation
 from tasks.core.spec.sources import TableSource
+from tasks.core.spec.table_fields import follows_persons
 from tasks.core.spec.terms import columns_in
 from tasks.stats.imputation import Variable, cumulative_hazard_at, impute
 from tasks.stats.rubin import Pooled, pool
@@ -174,7 +175,7 @@ def _is_effect(row: Row) -> bool:
 
 def _complete_df(asked: AskedOfTable, parameters: int) -> float:
     """Degrees of freedom had nothing been missing: of events for a time, else of rows."""
-    is_time = asked.analysis.rule.outcome == "time"
+    is_time = follows_persons(asked.rows.source, asked.analysis)
     size = events_of(asked.rows) if is_time else asked.rows.n
     return float(max((size or 0) - max(parameters, 1), 1))
 

@@ -15,10 +15,8 @@ from tasks.analysis.table_asked import AskedOfTable, Row, events_of, outcome_sd
 from tasks.analysis.table_bias import bias_analysis
 from tasks.analysis.table_causal import (
     adjusted_rows,
-    augmented_weighting,
     instrumental_variable,
     mean_difference,
-    standardisation,
     structural_mean,
     targeted_learning,
 )
@@ -48,6 +46,7 @@ from tasks.analysis.table_survival import (
     log_rank_test,
     restricted_means,
 )
+from tasks.analysis.table_survival_effects import doubly_robust, standardised
 from tasks.analysis.table_time import clone_censor_weights
 from tasks.analysis.table_trials import nested_trials
 from tasks.core.errors import EstimationError
@@ -78,8 +77,8 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "bias_analysis": bias_analysis,
         "describe": describe,
         "mean_difference": mean_difference,
-        "g_computation": standardisation,
-        "aipw": augmented_weighting,
+        "g_computation": standardised,
+        "aipw": doubly_robust,
         "tmle": targeted_learning,
         "g_estimation": structural_mean,
         "instrumental_variable": instrumental_variable,

@@ -5,7 +5,8 @@
 - Analyses of one table whose rows differ by few tell about those few: the first of the study is
   shown, and those that differ from one shown by 1 to k-1 rows or events are withheld.
 - Complete cases that differ by few from all rows of their analysis are withheld.
-- Curves and numbers at risk are thinned as those of cohorts are.
+- Curves and numbers at risk are thinned as those of cohorts are; where a method contrasts
+  arms on each day, the contrast of a day goes with the risk of an arm that is withheld.
 - A model that leaves fewer than `k` degrees of freedom (rows less parameters) is withheld whole.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
@@ -25,6 +26,7 @@ Row = dict[str, object]
 Key = tuple[object, ...]
 _CURVES = ("survival", "cumulative_incidence", "cumulative_hazard", "quantile")
 _OF_STEPS = (*_CURVES, "n_at_risk")
+_CONTRAST_EACH_DAY = ("g_computation", "aipw")
 _TELL_DAYS = ("curve", "fitted", "extrapolated")
 _OF_MODELS = (
     "hazard_ratio",
@@ -61,7 +63,7 @@ def release_tables(
     ]
     few = {row["analysis_id"] for row in kept if _is_span(row) and _is_few(row, k)}
     kept = [withheld(r) if _is_span(r) and r["analysis_id"] in few else r for r in kept]
-    kept = _thinned(hide_complete_cases(kept, k), k)
+    kept = _contrasts_with_arms(_thinned(hide_complete_cases(kept, k), k))
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
     kept = [r for r in kept if r["status"] != "suppressed" or r.get("term") not in _TELL_DAYS]
@@ -142,6 +144,24 @@ def _saturated(rows: list[Row], k: int) -> set[object]:
             terms[row["analysis_id"]].add(row["term"])
             sizes[row["analysis_id"]] = max(sizes.get(row["analysis_id"], 0), _whole(row["n"]))
     return {name for name, found in terms.items() if sizes[name] - len(found) < k}
+
+
+def _contrasts_with_arms(rows: list[Row]) -> list[Row]:
+    """Withhold the contrast of a day on which the risk of an arm is: it would tell that risk."""
+    days = {
+        (row["analysis_id"], row.get("at"))
+        for row in rows
+        if row["estimate_name"] == "cumulative_incidence"
+        and row["status"] == "suppressed"
+        and row.get("method") in _CONTRAST_EACH_DAY
+    }
+    return [
+        withheld(row)
+        if row["estimate_name"] in ("risk_difference", "risk_ratio")
+        and (row["analysis_id"], row.get("at")) in days
+        else row
+        for row in rows
+    ]
 
 
 def _is_few(row: Row, k: int) -> bool:

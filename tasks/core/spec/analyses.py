@@ -285,6 +285,10 @@ class Analysis(Frozen):
         str | None,
         Field(max_length=MAX_LENGTH, description="Columns that may tell of loss to follow-up."),
     ] = None
+    model_per_arm: Annotated[
+        bool | None,
+        Field(description="A Cox model of terms in each arm, not one with the treatment in it."),
+    ] = None
     grace_days: Annotated[
         int | None,
         Field(gt=0, le=3_650, description="Days within which a strategy may be taken up."),

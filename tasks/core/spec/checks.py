@@ -22,6 +22,7 @@ from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
 from tasks.core.spec.checks_parametric import PARAMETRIC_CHECKS
 from tasks.core.spec.checks_sensitivity import SENSITIVITY_CHECKS
+from tasks.core.spec.checks_survival_effects import SURVIVAL_EFFECT_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.checks_time import TIME_CHECKS
 from tasks.core.spec.checks_whole import WHOLE_CHECKS
@@ -175,6 +176,7 @@ CHECKS: tuple[Check, ...] = (
     *PARAMETRIC_CHECKS,
     *OUTCOME_CHECKS,
     *TIME_CHECKS,
+    *SURVIVAL_EFFECT_CHECKS,
     *ADJUSTMENT_CHECKS,
     *WHOLE_CHECKS,
 )

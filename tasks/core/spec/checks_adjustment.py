@@ -36,6 +36,7 @@ def _has_treatment(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> 
         yield Fault((*path, "method"), f"{what}; {name} has {len(kind.category)}", fix)
     is_adjusted = analysis.adjustment != "none"
     modelled = analysis.method in _NEEDS_TREATMENT and (is_adjusted or analysis.method != "cox")
+    modelled = modelled and not analysis.model_per_arm
     if modelled and name not in columns_in(analysis.parsed_terms):
         yield Fault((*path, "terms"), f"the treatment {name} is not in terms", f"add {name}.")
     forbidden = analysis.method in ("g_estimation", "instrumental_variable")

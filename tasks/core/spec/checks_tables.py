@@ -6,7 +6,7 @@ from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.methods import methods_of_kind, methods_of_lake
 from tasks.core.spec.sources import AnalysisTable, TableSource, role_columns, type_of
-from tasks.core.spec.table_fields import group_column, reads_time
+from tasks.core.spec.table_fields import follows_persons, group_column, reads_time
 from tasks.core.spec.terms import Term, columns_in
 from tasks.core.spec.whole import StudySpec
 
@@ -93,10 +93,12 @@ def _has_roles(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
     roles, method, rule = source.roles, analysis.method, analysis.rule
     where = f"source {source.id}"
     yield from _has_outcome(source, analysis, path)
-    if rule.outcome == "time" and roles.event is None:
-        what = f"{method} needs the roles follow_up and event; {where} has none"
+    is_timed = follows_persons(source, analysis)
+    if is_timed and roles.event is None:
+        either = "the role outcome, or " if rule.outcome == "outcome or time" else ""
+        what = f"{method} needs {either}the roles follow_up and event; {where} has none"
         yield Fault((*path, "method"), what, "add the roles to the source.")
-    elif not rule.takes_entry and rule.outcome == "time" and (roles.entry or roles.start):
+    elif not rule.takes_entry and is_timed and (roles.entry or roles.start):
         late = "entry" if roles.entry else "start and stop"
         what = f"method {method} does not take rows with {late} yet"
         yield Fault((*path, "method"), what, f"{_WITHOUT_ENTRY}.")
@@ -124,11 +126,13 @@ def _has_no_time_0(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> 
 def _has_outcome(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
     """The outcome is there, and of the kind that the method reads."""
     wanted, where = analysis.rule.outcome, f"source {source.id}"
-    if wanted in {"none", "time", "count or time"}:
+    if wanted in {"none", "time", "count or time"} or reads_time(source, analysis):
         return
     if source.roles.outcome is None:
         what = f"{analysis.method} needs the role outcome; {where} has none"
         yield Fault((*path, "method"), what)
+    elif wanted == "outcome or time":
+        return
     elif source.outcome_is_number and "number" not in wanted:
         what = f"{analysis.method} needs an outcome of 0 and 1; that of {where} is a number"
         fix = "remove its column from columns, or give the role codes."

@@ -6,7 +6,7 @@ from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.columns import Category
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.sources import AnalysisTable
-from tasks.core.spec.table_fields import group_column
+from tasks.core.spec.table_fields import follows_persons, group_column
 from tasks.core.spec.terms import columns_in
 from tasks.core.spec.whole import StudySpec
 
@@ -32,11 +32,13 @@ def _treatment_is_not_known_early(spec: StudySpec) -> Iterator[Fault]:
     """Who is treated later had to live until then: such groups are not groups of time zero."""
     for path, analysis, source in _of_tables(spec):
         treatment = source.roles.treatment
-        if source.roles.treatment_start is None or treatment is None or not _is_timed(analysis):
+        is_timed = _is_timed(source, analysis)
+        if source.roles.treatment_start is None or treatment is None or not is_timed:
             continue
         key = "by" if analysis.rule.is_grouped else "terms"
         used = {group_column(source, analysis)} if key == "by" else set()
         used |= set(columns_in(analysis.parsed_terms))
+        used |= {treatment} if analysis.model_per_arm else set()
         if treatment in used:
             what = (
                 f"{treatment} is known only when treatment starts, and follow-up begins before: "
@@ -49,11 +51,11 @@ def _treatment_is_not_known_early(spec: StudySpec) -> Iterator[Fault]:
             yield Fault((*path, key), what, fix, IMMORTAL)
 
 
-def _is_timed(analysis: Analysis) -> bool:
+def _is_timed(source: AnalysisTable, analysis: Analysis) -> bool:
     """Whether groups or terms are held against follow-up from time zero."""
     if analysis.landmark_days:
         return False
-    return analysis.rule.outcome == "time" and not analysis.rule.takes_start
+    return follows_persons(source, analysis) and not analysis.rule.takes_start
 
 
 def _grace_has_what_it_needs(spec: StudySpec) -> Iterator[Fault]:
@@ -129,7 +131,8 @@ def _loss_stands_alone(spec: StudySpec) -> Iterator[Fault]:
             what = "weights for loss to follow-up are not made of rows with late entry yet"
             fix = "start every person at time 0, or leave censoring_terms out."
             yield Fault((*path, "censoring_terms"), what, fix)
-        if idle := [key for key in _NOT_WITH_LOSS if getattr(analysis, key)]:
+        idle = [key for key in _NOT_WITH_LOSS if getattr(analysis, key)]
+        if idle and analysis.method in _MAY_BOOTSTRAP:
             what = f"{' and '.join(idle)} cannot be had with censoring_terms"
             yield Fault((*path, idle[0]), what, "remove them, or censoring_terms.")
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["none", "time", "binary", "number", "binary or number", "count or time"]
+Outcome = Literal[
+    "none", "time", "binary", "number", "binary or number", "count or time", "outcome or time"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class MethodRule:
         kinds: Kinds of registry tables that it analyses.
         outcome: Which roles of an analysis table it reads: follow-up and event, or the outcome,
             coded 0 and 1 (`binary`) or declared a number (`number`); `count or time` is the
-            outcome where the table has one, else events and person-time.
+            outcome where the table has one, else events and person-time; `outcome or time`
+            is the outcome, or follow-up where days are asked for or the table has no outcome.
         keys: Keys of an analysis that it uses besides those of all methods.
         table_needs: Keys without which it cannot analyse a table.
         lake_needs: Keys without which it cannot analyse cohorts of the lake.
@@ -66,6 +69,9 @@ _GEE = ("terms", "family", "correlation", "cluster")
 OF_LOSS = ("censoring_terms", "replicates", "seed", "bootstrap_interval")
 """Keys of a method that may weight for informative loss to follow-up."""
 _EITHER: Outcome = "binary or number"
+_OR_TIME: Outcome = "outcome or time"
+OF_SURVIVAL = ("table_days", "horizon_days", "ties", "model_per_arm")
+"""Keys of a method of an outcome that are used where it follows persons instead."""
 _SCORE = ("propensity", "show_propensity", "score_penalty", "trim")
 _OF_SCORE = ("propensity", "show_propensity")
 ADJUSTMENT_OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -269,15 +275,15 @@ RULES: Mapping[str, MethodRule] = {
     "mean_difference": MethodRule("mean_difference", outcome=_EITHER, adjusts=True),
     "g_computation": MethodRule(
         "mean_difference",
-        outcome=_EITHER,
-        keys=("terms", "effect"),
+        outcome=_OR_TIME,
+        keys=("terms", "effect", *OF_SURVIVAL),
         table_needs=("terms",),
         takes_weights=False,
     ),
     "aipw": MethodRule(
         "mean_difference",
-        outcome=_EITHER,
-        keys=("terms", "effect", *_OF_SCORE),
+        outcome=_OR_TIME,
+        keys=("terms", "effect", *_OF_SCORE, *OF_SURVIVAL, "censoring_terms"),
         table_needs=("terms", "propensity"),
         takes_weights=False,
     ),
@@ -325,7 +331,7 @@ METHOD_KEYS: tuple[str, ...] = tuple(
 """Keys of an analysis that belong to some methods only."""
 TABLE_KEYS = (
     *("terms", "strata", "cluster", "by", "predict", "penalty", "landmark_days", "hc", "cr"),
-    *("exposure", "wave", "censoring_terms"),
+    *("exposure", "wave", "censoring_terms", "model_per_arm"),
 )
 """Those that only the analysis of a registry table has."""
 METHODS_OF_TREATMENT = (

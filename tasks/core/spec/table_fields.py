@@ -79,9 +79,15 @@ def exposure_field(name: str) -> TableField:
 def reads_time(source: TableSource, analysis: Analysis) -> bool:
     """Return whether an analysis reads events and time, not the role outcome."""
     wanted = analysis.rule.outcome
-    if wanted != "count or time" or not isinstance(source, AnalysisTable):
+    if not wanted.endswith("or time") or not isinstance(source, AnalysisTable):
         return wanted == "time"
-    return source.roles.outcome is None
+    asks_days = bool(analysis.table_days or analysis.horizon_days)
+    return source.roles.outcome is None or (wanted == "outcome or time" and asks_days)
+
+
+def follows_persons(source: TableSource, analysis: Analysis) -> bool:
+    """Return whether an analysis holds groups or terms against follow-up of persons."""
+    return analysis.rule.outcome != "count or time" and reads_time(source, analysis)
 
 
 def time_field(
