@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from tasks.analysis.design_columns import DesignColumns, design_columns
 from tasks.analysis.people import BoolArray, FloatArray, IntArray
@@ -25,6 +26,7 @@ from tasks.stats.propensity import within_bounds
 from tasks.stats.stratified_effects import score_strata, strata_weights
 
 SET, STRATUM = "matched_set", "score_stratum"
+_TIE_SEED = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,7 +171,7 @@ def _matched(begun: Adjusted, rows: TableRows, treated: BoolArray) -> Adjusted:
     assert score is not None  # noqa: S101 - matching follows a score
     exact = rows.labels(*(f"label_{name}" for name in analysis.exact))
     caliper = CALIPER_SD if analysis.caliper_sd is None else analysis.caliper_sd
-    sets = match_sets(score.logit, treated, caliper, analysis.ratio or 1, exact)
+    sets = match_sets(score.logit, treated, caliper, analysis.ratio or 1, exact, _tie_order(rows))
     place = np.argsort(sets.row)
     kept, set_id, weight = sets.row[place], sets.set_id[place], sets.weight[place]
     more: dict[str, FloatArray | IntArray] = {f"label_{SET}": set_id}
@@ -181,6 +183,20 @@ def _matched(begun: Adjusted, rows: TableRows, treated: BoolArray) -> Adjusted:
             changes["strata"] = (*analysis.strata, SET)
     again = _asked_again(asked, only(rows, kept), more, **changes)
     return replace(begun, asked=again, kept=begun.scored[kept], matched_set=set_id)
+
+
+def _tie_order(rows: TableRows) -> IntArray:
+    """Who comes first of persons with equal scores: by person_id, else as drawn by a fixed seed.
+
+    Rows are sorted by their content, and so by the outcome: it may not choose whom it is of.
+    """
+    if "person_id" not in rows.values:
+        return np.asarray(np.random.default_rng(_TIE_SEED).permutation(rows.n))
+    persons = pl.Series(rows.values["person_id"].astype(str))
+    by = pl.DataFrame({"number": persons.cast(pl.Float64, strict=False), "text": persons})
+    by = by.with_row_index("row").sort("number", "text", "row", nulls_last=True)
+    places = by["row"].to_numpy()
+    return np.argsort(places)
 
 
 def _stratified(begun: Adjusted, rows: TableRows, treated: BoolArray) -> Adjusted:

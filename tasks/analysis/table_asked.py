@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from math import isfinite
+from math import exp, isfinite
 
 import duckdb
 
@@ -14,6 +14,7 @@ from tasks.core.spec.table_fields import group_column, reads_time
 from tasks.stats.inference import Contrast
 
 Row = dict[str, object]
+_LARGEST_LOG = 709.0
 EFFECTS = frozenset(
     "hazard_ratio subdistribution_hazard_ratio odds_ratio risk_ratio rate_ratio coefficient "
     "risk_difference rate_difference mean_difference rmst_difference ate att ato".split()
@@ -24,6 +25,11 @@ EFFECTS = frozenset(
 def finite(value: float) -> float | None:
     """Return a number, or nothing where it is not finite."""
     return float(value) if isfinite(value) else None
+
+
+def ratio_of(log_ratio: float) -> float | None:
+    """Return a ratio from its logarithm, or nothing where it is more than a number can hold."""
+    return exp(log_ratio) if log_ratio < _LARGEST_LOG else None
 
 
 def as_text(items: Iterable[str]) -> str:

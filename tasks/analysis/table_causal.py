@@ -10,12 +10,11 @@ from tasks.analysis.design_columns import design_columns
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import ESTIMAND
 from tasks.analysis.table_adjust import Adjusted, Arms, adjust, arms_of, fitted_score, with_names
-from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_asked import AskedOfTable, Row, ratio_of
 from tasks.analysis.table_balance import diagnostics, propensity_model
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
 from tasks.core.spec.sources import AnalysisTable
-from tasks.core.spec.terms import Factor
 from tasks.stats.estimated_weights import EstimatedScore, EstimatedWeights
 from tasks.stats.inference import Contrast, difference, z_quantile
 from tasks.stats.instrumental import InstrumentalFit, two_stage_least_squares
@@ -77,8 +76,8 @@ def _fitted_weights(adjusted: Adjusted, made: list[Row]) -> list[Row]:
         | {
             "std_error": float(fit.std_error[i]),
             "se_method": fit.se_method,
-            "ci_low": math.exp(fit.ci_low[i]),
-            "ci_high": math.exp(fit.ci_high[i]),
+            "ci_low": ratio_of(fit.ci_low[i]),
+            "ci_high": ratio_of(fit.ci_high[i]),
             "statistic": float(fit.z[i]),
             "p_value": float(fit.p_value[i]),
         }
@@ -214,14 +213,11 @@ def structural_mean(asked: AskedOfTable) -> list[Row]:
 
 def instrumental_variable(asked: AskedOfTable) -> list[Row]:
     """Return the effect by two-stage least squares, and how strong the instrument is."""
-    rows, arms = asked.rows, arms_of(asked)
-    analysis = asked.analysis
-    instruments = design_columns(rows, ((Factor(str(analysis.instrument)),),))
+    rows, analysis = asked.rows, asked.analysis
+    treatment, named = _instrumented(asked)
+    instruments = design_columns(rows, analysis.instrument_terms)
     covariates = design_columns(rows).x if analysis.terms else None
-    fit = two_stage_least_squares(
-        _outcome(rows), arms.treated.astype(np.float64), instruments.x, covariates
-    )
-    named = {"estimand": "late", **asked.of_arms(arms.target, arms.reference)}
+    fit = two_stage_least_squares(_outcome(rows), treatment, instruments.x, covariates)
     weak = "weak instrument: first-stage F below 10; read the Anderson-Rubin interval"
     named |= {"note": weak if fit.is_weak else None}
     made = [
@@ -234,6 +230,17 @@ def instrumental_variable(asked: AskedOfTable) -> list[Row]:
         for how, error in (("hc0", fit.std_error), ("model", fit.model_std_error))
     ]
     return [*made, _anderson_rubin(asked, fit, named), *_first_stage(asked, fit)]
+
+
+def _instrumented(asked: AskedOfTable) -> tuple[FloatArray, Row]:
+    """Return the treatment that instruments move, and the columns that name its effect."""
+    source = asked.rows.source
+    if source.columns[asked.treatment] == "number":
+        effect = {"term": asked.treatment, "unit": f"per unit of {asked.treatment}"}
+        return asked.rows.numbers(f"x_{asked.treatment}"), {"estimand": "late", **effect}
+    arms = arms_of(asked)
+    named = {"estimand": "late", **asked.of_arms(arms.target, arms.reference)}
+    return arms.treated.astype(np.float64), named
 
 
 def _anderson_rubin(asked: AskedOfTable, fit: InstrumentalFit, named: Row) -> Row:

@@ -1,9 +1,7 @@
 """Fine and Gray's model of an analysis table, one row of results a term."""
 
-import math
-
 from tasks.analysis.design_columns import design_columns
-from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_asked import AskedOfTable, Row, ratio_of
 from tasks.analysis.table_models import with_names
 from tasks.core.errors import EstimationError
 from tasks.stats.fine_gray import FineGrayFit, fine_gray
@@ -48,13 +46,13 @@ def fine_gray_model(asked: AskedOfTable) -> list[Row]:
 def ratio_values(fit: FineGrayFit, i: int) -> dict[str, object]:
     """Return the columns of the row of one subdistribution hazard ratio."""
     return {
-        "estimate": math.exp(fit.coef[i]),
+        "estimate": ratio_of(fit.coef[i]),
         "estimate_scale": "ratio",
         "std_error": float(fit.std_error[i]),
         "se_scale": "log",
         "se_method": SE_METHODS[fit.variant],
-        "ci_low": math.exp(fit.ci_low[i]),
-        "ci_high": math.exp(fit.ci_high[i]),
+        "ci_low": ratio_of(fit.ci_low[i]),
+        "ci_high": ratio_of(fit.ci_high[i]),
         "ci_level": fit.level,
         "ci_method": "wald",
         "statistic_name": "z",

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from tasks.analysis.people import FloatArray, IntArray
-from tasks.analysis.table_asked import EFFECTS, AskedOfTable, Row, events_of
+from tasks.analysis.table_asked import EFFECTS, AskedOfTable, Row, events_of, ratio_of
 from tasks.analysis.table_rows import TableRows, attrition_of, attrition_results, read_rows
 from tasks.core.errors import EstimationError
 from tasks.core.spec import Analysis
@@ -182,7 +182,7 @@ def _complete_df(asked: AskedOfTable, parameters: int) -> float:
 
 def _pool_one(group: list[Row], df: float) -> list[Row]:
     is_log = group[0].get("se_scale") == "log"
-    read, write = (math.log, math.exp) if is_log else (float, float)
+    read, write = (math.log, ratio_of) if is_log else (float, float)
     errors = [float(str(row["std_error"])) for row in group]
     found = pool([read(float(str(row["estimate"]))) for row in group], errors, df)
     shown: Row = {

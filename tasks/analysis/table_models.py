@@ -6,7 +6,7 @@ from functools import partial
 
 from tasks.analysis.design_columns import DesignColumns, design_columns
 from tasks.analysis.people import IntArray
-from tasks.analysis.table_asked import AskedOfTable, Row, as_text
+from tasks.analysis.table_asked import AskedOfTable, Row, as_text, ratio_of
 from tasks.analysis.table_bootstrap import bootstrapped_cox, with_limits
 from tasks.analysis.table_prediction import coefficient_rows, predicted_rows
 from tasks.analysis.table_ridge import ridge_rows
@@ -97,13 +97,13 @@ def _hazard_ratio(asked: AskedOfTable, method: str, fit: CoxFit, name: str, i: i
         "hazard_ratio",
         method=method,
         term=name,
-        estimate=math.exp(fit.coef[i]),
+        estimate=ratio_of(fit.coef[i]),
         estimate_scale="ratio",
         std_error=float(fit.std_error[i]),
         se_scale="log",
         se_method=fit.se_method,
-        ci_low=math.exp(fit.ci_low[i]),
-        ci_high=math.exp(fit.ci_high[i]),
+        ci_low=ratio_of(fit.ci_low[i]),
+        ci_high=ratio_of(fit.ci_high[i]),
         ci_level=fit.level,
         ci_method="wald",
         statistic_name="z",
@@ -125,8 +125,8 @@ def _profile(
     return wald | {
         "std_error": found.implied_std_error,
         "se_method": "profile_likelihood",
-        "ci_low": math.exp(found.ci_low),
-        "ci_high": math.exp(found.ci_high),
+        "ci_low": ratio_of(found.ci_low),
+        "ci_high": ratio_of(found.ci_high),
         "ci_method": "profile_likelihood",
         "statistic": z,
         "p_value": two_sided_p(z),
@@ -206,7 +206,7 @@ def logistic_model(asked: AskedOfTable) -> list[Row]:
     for i, name in enumerate(("intercept", *design.names)):
         coef, error = float(fit.coef[i]), float(fit.std_error[i])
         is_ratio = i > 0
-        write = math.exp if is_ratio else float
+        write = ratio_of if is_ratio else float
         made.append(
             asked.row(
                 "odds_ratio" if is_ratio else "coefficient",
@@ -226,7 +226,9 @@ def logistic_model(asked: AskedOfTable) -> list[Row]:
             )
         )
     likelihoods = (fit.log_likelihood, fit.log_likelihood_null)
-    return made + _likelihoods(asked, "logistic", *likelihoods, len(fit.coef))
+    made += _likelihoods(asked, "logistic", *likelihoods, len(fit.coef))
+    bic = math.log(asked.rows.n) * len(fit.coef) - 2 * fit.log_likelihood
+    return [*made, asked.row("bic", method="logistic", estimate=bic)]
 
 
 def with_names(exc: EstimationError, design: DesignColumns) -> EstimationError:

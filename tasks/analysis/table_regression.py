@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.analysis.design_columns import DesignColumns, design_columns
 from tasks.analysis.people import FloatArray, IntArray
-from tasks.analysis.table_asked import AskedOfTable, Row, as_text
+from tasks.analysis.table_asked import AskedOfTable, Row, as_text, ratio_of
 from tasks.analysis.table_models import logistic_model
 from tasks.core.errors import EstimationError
 from tasks.core.spec.table_fields import reads_time
@@ -139,7 +139,7 @@ def coefficient_row(asked: AskedOfTable, found: Coefficients, i: int, **values: 
         what = f"the standard error of {found.names[i]} is not above 0"
         raise EstimationError("coefficient", what, "look for a term that repeats the outcome.")
     is_ratio = bool(found.ratio_name) and found.names[i] != "intercept"
-    write = math.exp if is_ratio else float
+    write = ratio_of if is_ratio else float
     z, df = coef / error, found.df
     margin = (z_quantile(LEVEL) if df is None else t_quantile(LEVEL, df)) * error
     named = {

@@ -1,11 +1,9 @@
 """Rows of results of a Cox model with a ridge penalty."""
 
-import math
-
 from scipy import special
 
 from tasks.analysis.design_columns import DesignColumns
-from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_asked import AskedOfTable, Row, ratio_of
 from tasks.stats.cox_ridge import RidgeFit, cox_ridge
 
 
@@ -42,13 +40,13 @@ def _shrunken(asked: AskedOfTable, method: str, fit: RidgeFit, name: str, i: int
         "hazard_ratio",
         method=method,
         term=name,
-        estimate=math.exp(fit.coef[i]),
+        estimate=ratio_of(fit.coef[i]),
         estimate_scale="ratio",
         std_error=float(fit.std_error[i]),
         se_scale="log",
         se_method="penalised information",
-        ci_low=math.exp(fit.ci_low[i]),
-        ci_high=math.exp(fit.ci_high[i]),
+        ci_low=ratio_of(fit.ci_low[i]),
+        ci_high=ratio_of(fit.ci_high[i]),
         ci_level=fit.level,
         ci_method="wald",
         statistic_name="z",

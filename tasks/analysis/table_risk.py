@@ -1,6 +1,7 @@
 """Risks of an outcome of 0 and 1 by groups, and their contrasts."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,7 @@ from tasks.stats.binary_contrasts import (
 )
 from tasks.stats.inference import Contrast
 from tasks.stats.proportions import proportion
+from tasks.stats.stratified_effects import mantel_haenszel
 from tasks.stats.weighted_risks import (
     WeightedRisks,
     risk_contrasts,
@@ -55,7 +57,29 @@ def _of_groups(asked: AskedOfTable, groups: list[_Group]) -> list[Row]:
         named = _named(asked, (level, rows), groups[0])
         (events, n), (others, of) = _counts(rows), _counts(groups[0][1])
         made += _contrasts(asked, TwoRisks(events, n, others, of), named)
+        made += _pooled(asked, (rows, groups[0][1]), named)
     return made
+
+
+def _pooled(
+    asked: AskedOfTable, pair: tuple[TableRows, TableRows], named: dict[str, object]
+) -> list[Row]:
+    """Return contrasts pooled over strata, where the analysis names any."""
+    labels = tuple(f"label_{name}" for name in asked.analysis.strata)
+    if not labels:
+        return []
+    names = ("outcome", *labels)
+    values = {name: np.concatenate([rows.values[name] for rows in pair]) for name in names}
+    both = replace(pair[0], values=values, delivered=pair[0].n + pair[1].n, losses=())
+    stratum = both.labels(*labels)
+    assert stratum is not None  # noqa: S101 - there are labels
+    treated = np.arange(both.n) < pair[0].n
+    how = {**named, "se_method": "mantel_haenszel"}
+    try:
+        found = mantel_haenszel(values["outcome"] == 1, treated, stratum)
+    except EstimationError as exc:
+        return [asked.row("risk_difference", status="not_estimable", note=exc.what, **how)]
+    return [asked.contrast(name, contrast, **how) for name, contrast in found.items()]
 
 
 def _counts(rows: TableRows) -> tuple[int, int]:

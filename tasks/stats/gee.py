@@ -6,22 +6,19 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize
 
 from tasks.core.errors import EstimationError
 from tasks.stats.families import FAMILIES, Family, FamilyName
 from tasks.stats.glm import GlmFit, glm
 from tasks.stats.inputs import FloatArray, IntArray, case_weights, codes
-from tasks.stats.sandwich import check_clusters, corrected_scores, sums_by
+from tasks.stats.sandwich import check_clusters, corrected_scores, grams_by, sums_by
 
 Correlation = Literal["independence", "exchangeable", "ar1"]
 SmallSample = Literal["none", "kauermann_carroll", "mancl_derouen"]
 MIN_CLUSTERS = 10
 FEW_CLUSTERS = 40
 _MAX_STEPS = 100
-_TOLERANCE = 1e-11
 _POWER = {"kauermann_carroll": 0.5, "mancl_derouen": 1.0}
-_EDGE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +68,7 @@ def gee(
     weights: ArrayLike | None = None,
     offset: ArrayLike | None = None,
     time: ArrayLike | None = None,
+    tolerance: float = 1e-4,
 ) -> GeeFit:
     """Solve the estimating equations of Liang and Zeger with the canonical link.
 
@@ -85,18 +83,19 @@ def gee(
         weights: Weights of rows, shape (n,), all > 0.
         offset: What is added to the linear predictor.
         time: Time of each row, no two alike in a cluster, shape (n,); for `ar1`.
+        tolerance: Largest step of any parameter at which it stops; that of geepack if absent.
 
     Returns:
-        The fit. Scale is the mean of squared Pearson residuals; alpha solves moment equations
-        over all pairs within clusters, without correction for the coefficients.
+        The fit. Scale is the weighted mean of squared Pearson residuals; alpha solves moment
+        equations over all pairs within clusters, each with the product of its weights, without
+        correction for the coefficients.
 
     Raises:
         EstimationError: Fewer than 10 clusters, or fewer than coefficients; repeated times; a
             working correlation that is not positive definite; or as `glm`.
 
     Source:
-        Liang & Zeger (1986) Biometrika 73. Agrees with R `geepack::geeglm` for independence and
-        exchangeable.
+        Liang & Zeger (1986) Biometrika 73. Agrees with R `geepack::geeglm`.
     """
     start = glm(x, y, family, weights=weights, offset=offset)
     labels, index = codes(cluster, start.n, "cluster")
@@ -104,13 +103,13 @@ def gee(
     rows = _sorted(start, y, index, weights, offset, time)
     if correlation == "ar1":
         _check_times(rows, time is not None)
-    coef, alpha, scale = _solve(rows, FAMILIES[family], start.coef, correlation)
+    coef, alpha, scale = _solve(rows, FAMILIES[family], start.coef, correlation, tolerance)
     whiten = _whitener(rows, correlation, alpha)
     flat, rest = _whitened(rows, FAMILIES[family], coef, whiten)
     bread = np.asarray(np.linalg.inv(flat.T @ flat), dtype=np.float64)
     scores = sums_by(flat * rest[:, None], rows.cluster, labels.size)
     if small_sample != "none":
-        grams = _grams(flat, rows.cluster, labels.size)
+        grams = grams_by(flat, rows.cluster, labels.size)
         scores = corrected_scores(bread, scores, grams, _POWER[small_sample])
     half = scores @ bread
     name = "robust" if small_sample == "none" else f"robust_{small_sample}"
@@ -154,17 +153,22 @@ def _check_times(rows: _Rows, given: bool) -> None:
 
 
 def _solve(
-    rows: _Rows, family: Family, coef: FloatArray, correlation: Correlation
+    rows: _Rows, family: Family, coef: FloatArray, correlation: Correlation, tolerance: float
 ) -> tuple[FloatArray, float | None, float]:
-    reach = abs(rows.x).max(axis=0)
+    """Steps of coefficients, scale and correlation in turn, stopped where geepack stops."""
+    pairs = None if correlation == "independence" else _pairs(rows, correlation)
+    residual = _pearson(rows, family, coef)
+    scale = float((residual**2).mean())
+    alpha = None if pairs is None else _first_alpha(pairs, residual, scale)
     for _ in range(_MAX_STEPS):
-        pearson = _pearson(rows, family, coef)
-        scale = float((pearson**2).mean())
-        alpha = _alpha(rows, pearson, scale, correlation)
+        before = np.append(coef, [scale, alpha or 0.0])
         flat, rest = _whitened(rows, family, coef, _whitener(rows, correlation, alpha))
-        step = np.linalg.solve(flat.T @ flat, flat.T @ rest)
-        coef = np.asarray(coef + step, dtype=np.float64)
-        if (abs(step) * reach).max() <= _TOLERANCE * (1 + (abs(coef) * reach).max()):
+        coef = np.asarray(coef + np.linalg.solve(flat.T @ flat, flat.T @ rest), dtype=np.float64)
+        residual = _pearson(rows, family, coef)
+        scale = float(rows.weight @ residual**2 / rows.weight.sum())
+        if pairs is not None and alpha is not None:
+            alpha = _next_alpha(rows, pairs, residual, scale, alpha)
+        if abs(np.append(coef, [scale, alpha or 0.0]) - before).max() <= tolerance:
             return coef, alpha, scale
     what = f"the estimating equations were not solved in {_MAX_STEPS} steps"
     raise EstimationError("gee", what, "use correlation: independence, or fewer terms.")
@@ -175,49 +179,70 @@ def _pearson(rows: _Rows, family: Family, coef: FloatArray) -> FloatArray:
     variance = family.variance(mean)
     if not np.isfinite(mean).all() or (variance <= 0).any():
         raise EstimationError("gee", "the means run to infinity", "use fewer terms.")
-    return np.asarray((rows.y - mean) * np.sqrt(rows.weight / variance))
+    return np.asarray((rows.y - mean) / np.sqrt(variance))
 
 
-def _alpha(
-    rows: _Rows, pearson: FloatArray, scale: float, correlation: Correlation
-) -> float | None:
-    if correlation == "independence":
-        return None
-    pairs = float((rows.sizes * (rows.sizes - 1) / 2).sum())
-    if not pairs:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """All pairs of rows of a cluster, shape (m,); `distance` is 1 throughout if exchangeable."""
+
+    left: IntArray
+    right: IntArray
+    weight: FloatArray
+    distance: FloatArray
+    is_ar1: bool
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether every distance is a whole number, and some neighbours are 1 apart."""
+        return bool((self.distance == np.floor(self.distance)).all() and self.distance.min() == 1)
+
+
+def _pairs(rows: _Rows, correlation: Correlation) -> _Pairs:
+    """Pairs of a cluster, found lag by lag; those of exchangeable rows have no distance."""
+    left, n = [np.zeros(0, dtype=np.int64)], rows.y.size
+    right = list(left)
+    for lag in range(1, int(rows.sizes.max())):
+        first = np.flatnonzero(rows.cluster[lag:] == rows.cluster[: n - lag])
+        left.append(first)
+        right.append(first + lag)
+    i, j = np.concatenate(left), np.concatenate(right)
+    if not i.size:
         what = "no cluster has two rows: there is no correlation to estimate"
         raise EstimationError("gee", what, "use correlation: independence.")
-    if correlation == "ar1":
-        return _alpha_ar1(rows, pearson, scale)
-    sums = np.bincount(rows.cluster, pearson)
-    alpha = (float(sums @ sums) - float(pearson @ pearson)) / 2 / pairs / scale
-    if not -1 / (rows.sizes.max() - 1) < alpha < 1:
-        what = f"the common correlation {alpha:.3g} is not possible in clusters of this size"
-        raise EstimationError("gee", what, "use correlation: independence.")
-    return alpha
+    is_ar1 = correlation == "ar1"
+    distance = rows.time[j] - rows.time[i] if is_ar1 else np.ones(i.size)
+    return _Pairs(i, j, rows.weight[i] * rows.weight[j], distance, is_ar1)
 
 
-def _alpha_ar1(rows: _Rows, pearson: FloatArray, scale: float) -> float:
-    """Least squares of products of pairs on alpha to the power of their distance."""
-    products, distances = [], []
-    for lag in range(1, int(rows.sizes.max())):
-        same = rows.cluster[lag:] == rows.cluster[:-lag]
-        products.append((pearson[lag:] * pearson[:-lag])[same] / scale)
-        distances.append((rows.time[lag:] - rows.time[:-lag])[same])
-    product, distance = np.concatenate(products), np.concatenate(distances)
-    levels, index = np.unique(distance, return_inverse=True)
-    count, total = np.bincount(index), np.bincount(index, product)
+def _first_alpha(pairs: _Pairs, residual: FloatArray, scale: float) -> float:
+    """0, as geepack; where distances are not whole, which it cannot have, the best of a grid."""
+    if pairs.are_whole:
+        return 0.0
+    product = residual[pairs.left] * residual[pairs.right] / scale
+    levels, index = np.unique(pairs.distance, return_inverse=True)
+    count = np.bincount(index, pairs.weight)
+    mean = np.bincount(index, pairs.weight * product) / count
+    grid = np.linspace(0, 1, 202)[1:-1]
+    return float(grid[np.argmin([count @ (mean - a**levels) ** 2 for a in grid])])
 
-    def slope(alpha: float) -> float:
-        return float((levels * alpha ** (levels - 1)) @ (total - count * alpha**levels))
 
-    grid = np.linspace(_EDGE, 1 - _EDGE, 200)
-    lost = [float(count @ (total / count - a**levels) ** 2) for a in grid]
-    best = int(np.argmin(lost))
-    if best in (0, grid.size - 1):
-        what = "the correlation of neighbours is not between 0 and 1"
-        raise EstimationError("gee", what, "use correlation: independence or exchangeable.")
-    return float(optimize.brentq(slope, grid[best - 1], grid[best + 1], xtol=1e-14))
+def _next_alpha(
+    rows: _Rows, pairs: _Pairs, residual: FloatArray, scale: float, alpha: float
+) -> float:
+    """One Gauss-Newton step of the products of pairs on alpha to the power of their distance."""
+    product = residual[pairs.left] * residual[pairs.right] / scale
+    slope = pairs.distance * alpha ** (pairs.distance - 1)
+    left = product - alpha**pairs.distance
+    weighted = pairs.weight * slope
+    found = float(alpha + weighted @ left / (weighted @ slope))
+    lowest = -1.0 if pairs.is_ar1 else -1 / (rows.sizes.max() - 1)
+    if pairs.is_ar1 and not pairs.are_whole:
+        lowest = 0.0
+    if not lowest < found < 1:
+        what = f"the working correlation {found:.3g} is not possible in clusters of this size"
+        raise EstimationError("gee", what, "use another correlation, such as independence.")
+    return found
 
 
 def _whitener(rows: _Rows, correlation: Correlation, alpha: float | None) -> _Whitener:
@@ -247,9 +272,3 @@ def _whitened(
     slope = root * family.slope(mean)
     columns = [whiten(slope * column) for column in rows.x.T]
     return np.column_stack(columns), whiten(root * (rows.y - mean))
-
-
-def _grams(x: FloatArray, cluster: IntArray, count: int) -> FloatArray:
-    p = x.shape[1]
-    flat = (x[:, :, None] * x[:, None, :]).reshape(-1, p * p)
-    return sums_by(flat, cluster, count).reshape(count, p, p)

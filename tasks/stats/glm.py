@@ -18,6 +18,7 @@ _TOLERANCE = 1e-8
 _CONSTANT = 1e-12
 _RUNAWAY = 1e-2
 _MAX_THETA = 1e6
+_THETA_STEP = float(np.finfo(np.float64).eps) ** 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,17 +133,26 @@ def negative_binomial(
     rows = _rows(x, y, weights, offset)
     _check_outcome(rows.y, "poisson")
     end = _iterate(rows, FAMILIES["poisson"])
-    theta, before = _theta(rows, np.exp(end.eta)), 0.0
+    theta, information = _theta(rows, np.exp(end.eta))
+    unit = np.sqrt(2 * max(1, rows.y.size - rows.x.shape[1]))
+    reached, gain = _of_counts(rows, end, theta), np.inf
     for _ in range(_MAX_STEPS):
-        end = _iterate(rows, negative_binomial_family(theta), end.eta)
-        before, theta = theta, _theta(rows, np.exp(end.eta))
-        if abs(theta - before) < _TOLERANCE * theta:
+        if gain <= _TOLERANCE:
             break
+        mean, used, before = np.exp(end.eta), theta, reached
+        end = _iterate(rows, negative_binomial_family(used), end.eta)
+        theta, information = _theta(rows, mean)  # of the means before, as glm.nb has it
+        reached = _of_counts(rows, end, theta)
+        gain = abs(before - reached) / unit + abs(used - theta)
     else:
         raise _not_reached("negative_binomial")
     found = _fit_of(rows, negative_binomial_family(theta), end)
-    error = 1 / np.sqrt(_theta_information(rows, np.exp(end.eta), theta))
-    return replace(found, theta=theta, theta_std_error=float(error))
+    return replace(found, theta=theta, theta_std_error=float(1 / np.sqrt(information)))
+
+
+def _of_counts(rows: _Rows, end: _End, theta: float) -> float:
+    family = negative_binomial_family(theta)
+    return float(rows.weight @ family.log_likelihood(rows.y, family.mean(end.eta)))
 
 
 def _rows(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None, offset: ArrayLike | None) -> _Rows:
@@ -187,17 +197,30 @@ def _check_outcome(y: FloatArray, family: FamilyName) -> None:
 
 
 def _iterate(rows: _Rows, family: Family, eta: FloatArray | None = None) -> _End:
-    """Fisher scoring with the start and the stopping rule of R's `glm`."""
-    if eta is None:
-        eta = family.link(family.start(rows.y, rows.weight))
+    """Fisher scoring with the start and the stopping rule of R's `glm`.
+
+    It starts 0 and 1 from `(w y + 1/2) / (w + 1)`, which with large weights is so near to 0 or 1
+    that it may run away; then from weights of mean 1, as R's `svyglm` does.
+    """
+    try:
+        return _scored(rows, family, eta, rows.weight)
+    except EstimationError:
+        if family.name != "binomial" or rows.weight.mean() <= 1:
+            raise
+        return _scored(rows, family, eta, rows.weight / rows.weight.mean())
+
+
+def _scored(rows: _Rows, family: Family, eta: FloatArray | None, start_weight: FloatArray) -> _End:
     coef, deviance = np.zeros(rows.x.shape[1]), np.inf
+    if eta is None:
+        eta = family.link(family.start(rows.y, start_weight))
+    else:
+        deviance = float(rows.weight @ family.deviance(rows.y, family.mean(eta)))
     for iteration in range(1, _MAX_STEPS + 1):
         working, target = _working(rows, family, eta)
         information = _gram(rows.x, working)
         check_estimable(information[1:, 1:], _bounds(rows, family.name, working))
-        new = np.asarray(
-            np.linalg.solve(information, rows.x.T @ (working * target)), dtype=np.float64
-        )
+        new = _solved(information, rows.x.T @ (working * target), family.name)
         if iteration == 1:
             coef = new
         step, eta, reached = _no_overshoot(rows, family, coef, new)
@@ -209,10 +232,18 @@ def _iterate(rows: _Rows, family: Family, eta: FloatArray | None = None) -> _End
     raise _not_reached(family.name)
 
 
+def _solved(information: FloatArray, score: FloatArray, where: str) -> FloatArray:
+    try:
+        return np.asarray(np.linalg.solve(information, score), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        raise _separated(where, "the means") from None
+
+
 def _working(rows: _Rows, family: Family, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
     mean = family.mean(eta)
     slope = family.slope(mean)
-    working = rows.weight * slope**2 / family.variance(mean)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        working = rows.weight * slope**2 / family.variance(mean)
     if not np.isfinite(working).all() or (slope <= 0).any():
         raise _separated(family.name, "the means")
     return working, eta - rows.offset + (rows.y - mean) / slope
@@ -306,8 +337,8 @@ def _gram(x: FloatArray, weight: FloatArray) -> FloatArray:
     return np.asarray((result + result.T) / 2)
 
 
-def _theta(rows: _Rows, mean: FloatArray) -> float:
-    """Theta of highest likelihood, the means given."""
+def _theta(rows: _Rows, mean: FloatArray) -> tuple[float, float]:
+    """Theta of highest likelihood, the means given, and its information, by R's `theta.ml`."""
     w, y = rows.weight, rows.y
     if float(w @ ((y - mean) ** 2 - y)) <= 0:
         raise _not_overdispersed()
@@ -315,12 +346,13 @@ def _theta(rows: _Rows, mean: FloatArray) -> float:
     for _ in range(_MAX_STEPS):
         score = special.digamma(theta + y) - special.digamma(theta) + np.log(theta) + 1
         score = score - np.log(theta + mean) - (y + theta) / (mean + theta)
-        step = float(w @ score) / _theta_information(rows, mean, theta)
+        information = _theta_information(rows, mean, theta)
+        step = float(w @ score) / information
         theta = max(theta + step, theta / 2)
         if not theta < _MAX_THETA:
             raise _not_overdispersed()
-        if abs(step) < _CONSTANT * theta * 100:
-            return theta
+        if abs(step) <= _THETA_STEP:
+            return theta, information
     raise _not_reached("negative_binomial")
 
 

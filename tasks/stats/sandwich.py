@@ -10,8 +10,8 @@ from tasks.core.errors import EstimationError
 from tasks.stats.glm import GlmFit
 from tasks.stats.inputs import FloatArray, IntArray, codes
 
-HcKind = Literal["HC0", "HC1", "HC2", "HC3"]
-CrKind = Literal["CR0", "CR1", "CR1S"]
+HcKind = Literal["HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5"]
+CrKind = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
 _FULL_LEVERAGE = 1e-10
 
 
@@ -39,18 +39,32 @@ def heteroskedastic_covariance(fit: GlmFit, kind: HcKind = "HC0") -> Covariance:
     """Return the sandwich that takes rows as independent, of any variance.
 
     Raises:
-        EstimationError: HC2 or HC3 where a row alone decides a coefficient.
+        EstimationError: HC2 and above where a row alone decides a coefficient.
 
     Source:
-        White (1980); MacKinnon & White (1985). Agrees with R `sandwich::vcovHC`.
+        White (1980); MacKinnon & White (1985); Cribari-Neto (2004) and others for HC4, HC4m and
+        HC5. Agrees with R `sandwich::vcovHC`.
     """
     factor = fit.n / fit.df_residual if kind == "HC1" else 1.0
     scores = fit.scores
-    if kind in ("HC2", "HC3"):
+    if kind not in ("HC0", "HC1"):
         left = 1 - fit.working * ((fit.x @ fit.bread) * fit.x).sum(axis=1)
         _check_leverage(left, "row")
-        scores = scores / (np.sqrt(left) if kind == "HC2" else left)[:, None]
+        scores = scores / (left ** (_power_of_leverage(left, kind) / 2))[:, None]
     return Covariance(factor * _filled(fit.bread, scores), kind, float(fit.df_residual))
+
+
+def _power_of_leverage(left: FloatArray, kind: HcKind) -> FloatArray:
+    """By what power of 1 - leverage squared residuals are divided."""
+    leverage = 1 - left
+    relative = leverage * left.size / np.rint(leverage.sum())
+    if kind == "HC4":
+        return np.asarray(np.minimum(4, relative))
+    if kind == "HC4m":
+        return np.asarray(np.minimum(1, relative) + np.minimum(1.5, relative))
+    if kind == "HC5":
+        return np.asarray(np.minimum(relative, max(4.0, 0.7 * float(relative.max()))) / 2)
+    return np.full(left.size, 1.0 if kind == "HC2" else 2.0)
 
 
 def cluster_covariance(fit: GlmFit, cluster: ArrayLike, kind: CrKind = "CR1") -> Covariance:
@@ -59,22 +73,29 @@ def cluster_covariance(fit: GlmFit, cluster: ArrayLike, kind: CrKind = "CR1") ->
     Args:
         fit: The fit.
         cluster: Label of the cluster of each row as given to `glm`, shape (n,).
-        kind: CR0 without correction, CR1 times G / (G - 1), CR1S times (n - 1) / (n - p) too.
+        kind: CR0 without correction, CR1 times G / (G - 1), CR1S times (n - 1) / (n - p) too;
+            CR2 and CR3 free the residuals of a cluster from its pull on the fit, by the root
+            of it or by the whole.
 
     Raises:
-        EstimationError: There is one cluster.
+        EstimationError: There is one cluster; CR2 and CR3 where one decides a coefficient.
 
     Source:
-        Liang & Zeger (1986). Agrees with R `sandwich::vcovCL`: CR0 is `type = "HC0", cadjust =
-        FALSE`, CR1 is `type = "HC0"`, CR1S is `type = "HC1"`.
+        Liang & Zeger (1986); Bell & McCaffrey (2002). Agrees with R `sandwich::vcovCL`: CR0 is
+        `type = "HC0", cadjust = FALSE`, CR1 is `type = "HC0"`, CR1S is `type = "HC1"`; of linear
+        models without weights CR2 is `type = "HC2"` and CR3 `type = "HC3"`.
     """
     labels, index = codes(cluster, fit.n, "cluster")
     count = labels.size
     check_clusters(count, 2)
-    factor = 1.0 if kind == "CR0" else count / (count - 1)
+    factor = count / (count - 1) if kind in ("CR1", "CR1S") else 1.0
     if kind == "CR1S":
         factor *= (fit.n - 1) / fit.df_residual
-    totals = sums_by(fit.scores, index[fit.order], count)
+    group = index[fit.order]
+    totals = sums_by(fit.scores, group, count)
+    if kind in ("CR2", "CR3"):
+        grams = grams_by(fit.x * np.sqrt(fit.working)[:, None], group, count)
+        totals = corrected_scores(fit.bread, totals, grams, 0.5 if kind == "CR2" else 1.0)
     return Covariance(factor * _filled(fit.bread, totals), kind, count - 1.0, count)
 
 
@@ -132,6 +153,13 @@ def sums_by(values: FloatArray, index: IntArray, count: int) -> FloatArray:
     """Return the sums of rows of `values`, shape (n, p), within `count` groups."""
     columns = [np.bincount(index, column, count) for column in values.T]
     return np.asarray(np.column_stack(columns))
+
+
+def grams_by(x: FloatArray, index: IntArray, count: int) -> FloatArray:
+    """Return the cross-products of the rows of each of `count` groups, shape (count, p, p)."""
+    p = x.shape[1]
+    flat = (x[:, :, None] * x[:, None, :]).reshape(-1, p * p)
+    return sums_by(flat, index, count).reshape(count, p, p)
 
 
 def check_clusters(count: int, least: int) -> None:

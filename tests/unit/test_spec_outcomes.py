@@ -22,6 +22,9 @@ analyses:
 SERIES = ("series_table", "time: month, value: v, intervention: exposed, site: h", "month: number")
 COUNTS = ("analysis_table", "outcome: n", "n: number, x: number")
 CODED = ("analysis_table", "outcome: n", "x: number")
+DOSE = ("analysis_table", "outcome: n, treatment: x", "x: number, z: number")
+WEIGHED = ("analysis_table", "outcome: n, weight: w", "x: boolean")
+IV = "method: instrumental_variable, instrument: z"
 ITS = "method: interrupted_time_series, family: poisson"
 DID = "method: difference_in_differences, controls: never_treated, inference: permutation"
 GEE = "method: gee, terms: x, cluster: h, correlation: independence"
@@ -46,6 +49,8 @@ def study(tmp_path, source, analysis):
         (COUNTS, "method: negative_binomial, terms: x, exposure: days"),
         (CODED, f"{GEE}, family: binomial"),
         (COUNTS, f"{GEE}, family: poisson, exposure: days, small_sample: mancl_derouen"),
+        (DOSE, IV),
+        (DOSE, "method: instrumental_variable, instrument: z + z^2"),
     ],
 )
 def test_these_are_studies(tmp_path, source, analysis):
@@ -73,6 +78,11 @@ REFUSED = [
     (CODED, f"{GEE}, family: binomial, wave: x", "wave orders rows for ar1"),
     (COUNTS, "method: risk", "needs an outcome of 0 and 1"),
     (CODED, "method: linear, terms: x", "needs an outcome that is a number"),
+    (DOSE, "method: risk", "risk compares levels of the treatment, and x is a number"),
+    (DOSE, "method: mean_difference", "compares levels of the treatment, and x is a number"),
+    (DOSE, "method: instrumental_variable, instrument: z + q", "instrument q is not among"),
+    (WEIGHED, "method: risk, by: x, strata: [h]", "takes no weights and no clusters"),
+    (CODED, "method: risk, cluster: h, strata: [x]", "takes no weights and no clusters"),
 ]  # fmt: skip
 
 

@@ -150,7 +150,8 @@ class Analysis(Frozen):
         Literal["ate", "att"] | None, Field(description="In everybody, or in the treated.")
     ] = None
     instrument: Annotated[
-        ColumnName | None, Field(description="Column that moves the treatment and nothing else.")
+        str | None,
+        Field(max_length=MAX_LENGTH, description="Terms that move the treatment, nothing else."),
     ] = None
     estimand: Annotated[
         Id | None,
@@ -226,11 +227,11 @@ class Analysis(Frozen):
         Field(gt=0, le=36_500, description="Only who is followed so long; time counts from there."),
     ] = None
     hc: Annotated[
-        Literal["HC0", "HC1", "HC2", "HC3"] | None,
+        Literal["HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5"] | None,
         Field(description="Kind of robust standard errors; HC0 when left out."),
     ] = None
     cr: Annotated[
-        Literal["CR0", "CR1", "CR1S"] | None,
+        Literal["CR0", "CR1", "CR1S", "CR2", "CR3"] | None,
         Field(description="Kind of errors by cluster; CR1S of linear, CR1 of others left out."),
     ] = None
     interval: Annotated[
@@ -364,6 +365,11 @@ class Analysis(Frozen):
         """The terms of the model of the treatment; none without one."""
         return parse_terms(self.propensity) if self.propensity is not None else ()
 
+    @property
+    def instrument_terms(self) -> tuple[Term, ...]:
+        """The instruments of the treatment; none without one."""
+        return parse_terms(self.instrument) if self.instrument is not None else ()
+
     @model_validator(mode="after")
     def _says_what_its_method_needs(self) -> Self:
         if missing := [name for name in self._needed() if getattr(self, name) is None]:
@@ -390,7 +396,8 @@ class Analysis(Frozen):
 
     @model_validator(mode="after")
     def _has_terms_that_can_be_read(self) -> Self:
-        _ = self.parsed_terms, self.parsed_censoring_terms, self.propensity_terms
+        _ = self.parsed_terms, self.parsed_censoring_terms
+        _ = self.propensity_terms, self.instrument_terms
         return self
 
     @model_validator(mode="after")

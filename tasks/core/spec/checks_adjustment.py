@@ -47,10 +47,26 @@ def _has_treatment(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> 
         yield Fault((*path, "propensity"), what, f"remove {name}.")
 
 
+def _groups_have_levels(spec: StudySpec) -> Iterator[Fault]:
+    """A treatment that is a number is a dose: only an instrument's analysis takes it as one."""
+    for analysis, source in spec.table_analyses:
+        name = source.roles.treatment if isinstance(source, AnalysisTable) else None
+        if name is None or source.columns[name] != "number":
+            continue
+        of_arms = analysis.adjustment != "none" or bool(analysis.subgroups)
+        compares = analysis.rule.is_grouped and analysis.by is None
+        compares = compares and not (analysis.rule.models_groups and analysis.terms)
+        is_dose = analysis.method == "instrumental_variable"
+        if of_arms or compares or (analysis.method in METHODS_OF_TREATMENT and not is_dose):
+            path: KeyPath = ("analyses", spec.analyses.index(analysis), "method")
+            what = f"{analysis.method} compares levels of the treatment, and {name} is a number"
+            fix = f"declare {name} as boolean or as a category with its levels."
+            yield Fault(path, what, fix)
+
+
 def _columns(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
     named = [("propensity", name) for name in columns_in(analysis.propensity_terms)]
-    if analysis.instrument:
-        named.append(("instrument", analysis.instrument))
+    named += [("instrument", name) for name in columns_in(analysis.instrument_terms)]
     for key, name in named:
         kind = type_of(source.columns, name)
         if kind not in ("number", "boolean", "category"):
@@ -128,5 +144,6 @@ def _one_score(spec: StudySpec, analysis: Analysis, path: KeyPath) -> Iterator[F
 _OPTIONS = tuple(key for key in ADJUSTMENT_KEYS if key not in ("propensity", "show_propensity"))
 ADJUSTMENT_CHECKS: tuple[Check, ...] = (
     Check(("sources", "analyses"), _adjustments_fit),
+    Check(("sources", "analyses"), _groups_have_levels),
     Check(("sources", "analyses", "covariates"), _lake_adjusts_in_one_way),
 )

@@ -25,6 +25,8 @@ def _suits(source: TableSource, analysis: Analysis, path: KeyPath) -> Iterator[F
         return
     if analysis.rule.outcome == "count or time":
         yield from _has_counts(source, analysis, path)
+    if analysis.method == "risk":
+        yield from _pools(source, analysis, path)
     if analysis.method == "gee":
         yield from _suits_gee(source, analysis, path)
 
@@ -69,6 +71,13 @@ def _has_counts(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Ite
         what = f"negative_binomial needs a count; the outcome of {where} is 0 or 1"
         fix = f"declare it: columns: {{{roles.outcome.column}: number}}, or use poisson."
         yield Fault((*path, "method"), what, fix)
+
+
+def _pools(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
+    """Risks are pooled over strata by counts of persons, who are independent."""
+    if analysis.strata and (source.roles.weight or analysis.cluster):
+        what = "Mantel and Haenszel's method over strata takes no weights and no clusters"
+        yield Fault((*path, "strata"), what, "remove strata, or the weights and the cluster.")
 
 
 def _suits_gee(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:

@@ -189,7 +189,7 @@ RULES: Mapping[str, MethodRule] = {
         takes_entry=True,
         models_groups=True,
     ),
-    "risk": MethodRule("risk", outcome="binary", keys=("by", "cluster"), is_grouped=True),
+    "risk": MethodRule("risk", outcome="binary", keys=("by", "cluster", "strata"), is_grouped=True),
     "linear": MethodRule(
         "coefficient",
         outcome="number",

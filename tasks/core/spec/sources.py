@@ -83,7 +83,7 @@ class _Table(Frozen):
 
 
 _TYPED: Mapping[str, tuple[str, ...]] = {
-    "treatment": ("category", "boolean"),
+    "treatment": ("category", "boolean", "number"),
     "covariates": ("number", "boolean", "category"),
     "time_varying": ("number", "boolean", "category"),
     "verification_covariates": ("number", "boolean", "category"),

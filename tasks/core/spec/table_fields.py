@@ -136,7 +136,8 @@ def group_column(source: TableSource, analysis: Analysis) -> str | None:
         return analysis.by
     if analysis.rule.models_groups and analysis.terms is not None:
         return None
-    return source.roles.treatment
+    name = source.roles.treatment
+    return None if name is None or source.columns[name] == "number" else name
 
 
 def reads_treatment_path(source: AnalysisTable, analysis: Analysis) -> bool:
@@ -181,8 +182,7 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
 def _names_of_treatment(source: AnalysisTable, analysis: Analysis) -> Iterator[str]:
     """Yield the treatment, its instrument and the columns of its model, where they are used."""
     yield from columns_in(analysis.propensity_terms)
-    if analysis.instrument:
-        yield analysis.instrument
+    yield from columns_in(analysis.instrument_terms)
     is_used = analysis.adjustment != "none" or analysis.method in METHODS_OF_TREATMENT
     if is_used and source.roles.treatment:
         yield source.roles.treatment
