@@ -49,22 +49,29 @@ def protected(released: Released, tables: TableEvidence, k: int | None) -> Relea
     told = {row["analysis_id"] for row in rows if row["status"] == "ok"}
     tables_ids = {row["analysis_id"] for row in tables.rows}
     hidden = tables_ids - told if k is not None else set()
+    uneven = {
+        row["analysis_id"]
+        for row in rows
+        if row["estimate_name"] == "max_smd" and row["status"] == "suppressed"
+    }
     return replace(
         released,
         rows=[*released.rows, *rows],
-        gates=[_gate_shown(gate, hidden) for gate in released.gates],
+        gates=[_gate_shown(gate, hidden, uneven) for gate in released.gates],
         attrition=pl.concat([released.attrition, attrition]),
         messages=[*released.messages, *messages],
     )
 
 
-def _gate_shown(gate: Row, hidden: Set[object]) -> Row:
+def _gate_shown(gate: Row, hidden: Set[object], uneven: Set[object]) -> Row:
     """Return a verdict as it may leave: without the size it was judged on, or a hidden value.
 
-    Sizes of analyses that differ by few would tell about those few.
+    Sizes of analyses that differ by few would tell about those few. `uneven` are the analyses whose
+    largest difference of a covariate is withheld.
     """
     names = gate.get("analyses")
-    is_hidden = bool(isinstance(names, list) and names and set(names) <= hidden)
+    of = set(names) if isinstance(names, list) else set()
+    is_hidden = bool(of) and (of <= hidden or (gate["name"] == "max_smd" and bool(of & uneven)))
     shown = {key: value for key, value in gate.items() if key != "n"}
     return {**shown, "value": None} if is_hidden else shown
 

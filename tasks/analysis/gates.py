@@ -142,6 +142,8 @@ def judge_table_gates(
         rows: Its rows of results; balance, scores and sizes are read from them.
         others: All rows of the tables: systematic error is estimated by analyses of its own.
     """
+    if len(sizes) > 1 and min(sizes) == 0:
+        events = None  # the events of both groups would be those of one
     counted = {
         "persons_per_arm": float(min(sizes)) if len(sizes) > 1 else None,
         "events": None if events is None else float(events),
@@ -170,7 +172,11 @@ def _persons_per_arm(_gate: Gate, judged: Judged, _rows: Sequence[Row]) -> float
     return float(min(is_target.sum(), (~is_target).sum()))
 
 
-def _events(_gate: Gate, judged: Judged, _rows: Sequence[Row]) -> float:
+def _events(_gate: Gate, judged: Judged, _rows: Sequence[Row]) -> float | None:
+    """Return the events of both arms; nothing where one has nobody, for they are the other's."""
+    is_target = judged.people.is_target
+    if is_target.all() or not is_target.any():
+        return None
     return float(judged.people.has_outcome.sum())
 
 
@@ -253,7 +259,8 @@ def _of_analysis(
         return 0.0 if is_adjusted and model is None else _converged(own)
     people = judged.people
     n = int(people.is_target.size)
-    found = [_per_parameter(own, int(people.has_outcome.sum()), n)]
+    events = _events(gate, judged, own)
+    found = [_per_parameter(own, None if events is None else int(events), n)]
     if is_adjusted:
         smaller = min(people.is_target.sum(), (~people.is_target).sum())
         found.append(None if model is None else float(smaller / max(model.used.size, 1)))

@@ -5,12 +5,15 @@ from dataclasses import replace
 from math import exp, isfinite
 
 import duckdb
+import numpy as np
 
+from tasks.analysis.people import BoolArray
 from tasks.analysis.table_rows import TableRows
-from tasks.core.results import UNBOUNDED, result_row
+from tasks.core.results import BEHIND, LEVELS, UNBOUNDED, result_row
 from tasks.core.spec.columns import Category
 from tasks.core.spec.sources import AnalysisTable
 from tasks.core.spec.table_fields import group_column, reads_time
+from tasks.core.spec.terms import columns_in
 from tasks.stats.inference import Contrast
 
 Row = dict[str, object]
@@ -43,6 +46,7 @@ class AskedOfTable:
     def __init__(self, con: duckdb.DuckDBPyConnection, rows: TableRows) -> None:
         self.con, self.rows, self.analysis = con, rows, rows.analysis
         self.group_column = group_column(rows.source, rows.analysis)
+        self._levels_behind: dict[str, object] | None = None
 
     def row(self, estimate_name: str, rows: TableRows | None = None, /, **values: object) -> Row:
         """Return a row of results; `rows` are those it is of, all by default."""
@@ -55,7 +59,37 @@ class AskedOfTable:
             "n": of.n,
             "n_events": events_of(of),
         }
-        return result_row(self.analysis.id, self.analysis.role, estimate_name, **common | values)
+        made = result_row(self.analysis.id, self.analysis.role, estimate_name, **common | values)
+        return made | self._behind(of)
+
+    def _behind(self, of: TableRows) -> Row:
+        """Return the counts that disclosure control needs beside those that a row tells."""
+        if self._levels_behind is None:
+            self._levels_behind = {"terms": self._of_terms(), "balance": self._of_balance()}
+        persons = of.persons if "person_id" in of.values else None
+        few = {} if persons is None else {BEHIND: (int(persons.max(initial=-1)) + 1,)}
+        return few | {LEVELS: self._levels_behind}
+
+    def _of_terms(self) -> dict[str, tuple[int, ...]]:
+        """Return rows, events and rows without, of each level of the columns of the model."""
+        n, m = self.rows.n, events_of(self.rows)
+        has_event = None if m is None or not 0 < m < n else _event_flags(self.rows)
+        terms = self.analysis.parsed_terms
+        found = {name: _level_counts(self.rows, (name,), has_event) for name in columns_in(terms)}
+        for names in (columns_in((term,)) for term in terms if len(term) > 1):
+            joint = tuple(name for name in names if found[name])
+            crossed = _level_counts(self.rows, joint, has_event)
+            found |= {name: found[name] + crossed for name in joint}
+        return found
+
+    def _of_balance(self) -> dict[str, tuple[int, ...]]:
+        """Return rows with and without each level of the columns of the score, in each arm."""
+        arm = self.rows.values.get(f"x_{self.treatment}")
+        if arm is None:
+            return {}
+        named = columns_in(self.analysis.propensity_terms)
+        in_second = np.asarray(arm == self.treatment_levels()[-1][1])
+        return {name: _level_counts(self.rows, (name,), in_second) for name in named}
 
     def test(self, name: str, statistic: float, df: float, p: float, **values: object) -> Row:
         """Return a row for a test."""
@@ -170,6 +204,30 @@ class AskedOfTable:
     def _is_of_persons(self) -> bool:
         source = self.rows.source
         return isinstance(source, AnalysisTable) and not source.has_intervals
+
+
+def _event_flags(rows: TableRows) -> BoolArray:
+    name = "event" if "event" in rows.values else "outcome"
+    return np.asarray(rows.values[name] == 1)
+
+
+def _level_counts(
+    rows: TableRows, names: tuple[str, ...], flags: BoolArray | None
+) -> tuple[int, ...]:
+    """Return the rows of each level, or levels together, and those with and without a flag."""
+    has_levels = [_has_levels(rows, name) for name in names]
+    if not names or not all(has_levels):
+        return ()
+    member = rows.labels(*(f"x_{name}" for name in names))
+    assert member is not None  # noqa: S101 - there are names
+    several = (None,) if flags is None else (None, flags, ~flags)
+    counts = [np.bincount(member if f is None else member[f]) for f in several]
+    return tuple(int(count) for part in counts for count in part)
+
+
+def _has_levels(rows: TableRows, name: str) -> bool:
+    kind = rows.source.columns.get(name)
+    return f"x_{name}" in rows.values and (isinstance(kind, Category) or kind == "boolean")
 
 
 def events_of(rows: TableRows) -> int | None:

@@ -12,7 +12,7 @@ from tasks.analysis.table_asked import AskedOfTable, Row, finite
 from tasks.analysis.table_loss import curves_weighted_for_loss, means_weighted_for_loss
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
-from tasks.core.results import AT_RISK
+from tasks.core.results import AT_RISK, BEHIND
 from tasks.stats.competing_risks import CumulativeIncidence, cumulative_incidence, incidence_at
 from tasks.stats.inference import TestResult
 from tasks.stats.log_rank import log_rank
@@ -313,6 +313,7 @@ def restricted_means(asked: AskedOfTable) -> list[Row]:
         means[level] = found
         made += [
             asked.row(name, rows, **mean_values(mean), **where, **asked.of_group(level))
+            | {BEHIND: (int((rows.has_event & (rows.time <= horizon)).sum()),)}
             for name, mean in (("rmst", found), ("rmtl", time_lost(found)))
         ]
     (reference, base), *others = means.items()

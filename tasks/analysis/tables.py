@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import duckdb
+import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
@@ -151,15 +152,20 @@ def analyse_tables(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvid
 
 def _estimated(asked: AskedOfTable) -> list[Row]:
     """Return the rows of one analysis; a row that says why where it cannot be estimated."""
-    method = asked.analysis.method
     try:
         if not asked.rows.n:
             fix = "read the attrition: it tells why rows are left out."
             raise EstimationError(asked.rows.source.id, "no row of the table can be used", fix)
-        run = METHODS[asked.rows.source.kind][method]
-        found = run(asked) if asked.analysis.adjustment == "none" else adjusted_rows(asked, run)
-        beside = subgroup_rows(asked, _estimated) if asked.analysis.subgroups else []
-        return found + beside + sensitivity_rows(asked.analysis, found, outcome_sd(asked.rows))
+        return _made(asked)
     except EstimationError as exc:
         note = f"{exc.where}: {exc.what}"
-        return [asked.row(asked.analysis.rule.estimate, status="not_estimable", note=note)]
+    except (ArithmeticError, np.linalg.LinAlgError):
+        note = f"{asked.analysis.method}: a number is too large, too small or constant to go on"
+    return [asked.row(asked.analysis.rule.estimate, status="not_estimable", note=note)]
+
+
+def _made(asked: AskedOfTable) -> list[Row]:
+    run = METHODS[asked.rows.source.kind][asked.analysis.method]
+    found = run(asked) if asked.analysis.adjustment == "none" else adjusted_rows(asked, run)
+    beside = subgroup_rows(asked, _estimated) if asked.analysis.subgroups else []
+    return found + beside + sensitivity_rows(asked.analysis, found, outcome_sd(asked.rows))

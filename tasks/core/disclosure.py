@@ -28,6 +28,7 @@ import polars as pl
 
 from tasks.core.disclosure_cells import is_dropped, is_small, protect_cells, small_covariates
 from tasks.core.disclosure_controls import protect_controls
+from tasks.core.disclosure_levels import hide_contrasts
 from tasks.core.errors import DisclosureError, Message
 from tasks.core.results import AT_RISK, withheld
 from tasks.core.spec.methods import ADJUSTMENT_OPTIONS
@@ -98,7 +99,7 @@ def release(
     closed = _hidden_strata(rows, hidden, k)
     guarded = protect_controls(rows, k)
     kept = [_hide_stratum(_hide_small(row, hidden, k), closed) for row in guarded]
-    kept = _thin_at_risk(_thin_curves(kept, k), k)
+    kept = hide_contrasts(_thin_at_risk(_thin_curves(kept, k), k))
     told = _told_of_cohorts(rows, attrition, k)
     shown_attrition = _thin_attrition(attrition, k, told)
     kept = _hide_sites(_follow_attrition(kept, shown_attrition), k)

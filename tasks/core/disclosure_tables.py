@@ -8,6 +8,8 @@
 - Curves and numbers at risk are thinned as those of cohorts are; where a method contrasts
   arms on each day, the contrast of a day goes with the risk of an arm that is withheld.
 - A model that leaves fewer than `k` degrees of freedom (rows less parameters) is withheld whole.
+- Of a column of which a level has few rows no coefficient and no balance is shown.
+- A difference or ratio of risks on a day is shown where both risks of that day are.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
 
@@ -18,15 +20,15 @@ from itertools import pairwise
 import polars as pl
 
 from tasks.core.disclosure import ends_thin, is_small
+from tasks.core.disclosure_levels import hide_contrasts, hide_rare_levels
 from tasks.core.disclosure_missing import hide_complete_cases
 from tasks.core.errors import Message
-from tasks.core.results import withheld
+from tasks.core.results import BEHIND, withheld
 
 Row = dict[str, object]
 Key = tuple[object, ...]
 _CURVES = ("survival", "cumulative_incidence", "cumulative_hazard", "quantile")
 _OF_STEPS = (*_CURVES, "n_at_risk")
-_CONTRAST_EACH_DAY = ("g_computation", "aipw")
 _TELL_DAYS = ("curve", "fitted", "extrapolated")
 _OF_MODELS = (
     "hazard_ratio",
@@ -63,7 +65,8 @@ def release_tables(
     ]
     few = {row["analysis_id"] for row in kept if _is_span(row) and _is_few(row, k)}
     kept = [withheld(r) if _is_span(r) and r["analysis_id"] in few else r for r in kept]
-    kept = _contrasts_with_arms(_thinned(hide_complete_cases(kept, k), k))
+    kept = hide_rare_levels(hide_complete_cases(kept, k), k)
+    kept = hide_contrasts(_thinned(kept, k))
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
     kept = [r for r in kept if r["status"] != "suppressed" or r.get("term") not in _TELL_DAYS]
@@ -146,27 +149,11 @@ def _saturated(rows: list[Row], k: int) -> set[object]:
     return {name for name, found in terms.items() if sizes[name] - len(found) < k}
 
 
-def _contrasts_with_arms(rows: list[Row]) -> list[Row]:
-    """Withhold the contrast of a day on which the risk of an arm is: it would tell that risk."""
-    days = {
-        (row["analysis_id"], row.get("at"))
-        for row in rows
-        if row["estimate_name"] == "cumulative_incidence"
-        and row["status"] == "suppressed"
-        and row.get("method") in _CONTRAST_EACH_DAY
-    }
-    return [
-        withheld(row)
-        if row["estimate_name"] in ("risk_difference", "risk_ratio")
-        and (row["analysis_id"], row.get("at")) in days
-        else row
-        for row in rows
-    ]
-
-
 def _is_few(row: Row, k: int) -> bool:
     n, events = row.get("n"), row.get("n_events")
-    return _any_small([_whole(n), _whole(events), _whole(n) - _whole(events)], k)
+    behind = row.get(BEHIND)
+    more = behind if isinstance(behind, tuple) else ()
+    return _any_small([_whole(n), _whole(events), _whole(n) - _whole(events), *more], k)
 
 
 def _any_small(counts: Iterable[int], k: int) -> bool:

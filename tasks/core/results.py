@@ -127,6 +127,10 @@ UNBOUNDED: Row = {
 """What a row says of a contrast that is infinite."""
 AT_RISK = "at_risk"
 """Key of a row beside the columns: persons at risk at a step, for disclosure control alone."""
+BEHIND = "behind"
+"""Another: counts of persons or events that a number rests on and no column holds."""
+LEVELS = "levels"
+"""Another: by use (`terms`, `balance`), rows with each level of a column, as counts by column."""
 
 
 class ResultsContractError(CausewayError):

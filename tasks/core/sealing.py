@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from tasks.core.results import result_row
 from tasks.core.spec import Analysis, StudySpec
+from tasks.core.spec.table_fields import group_column
 
 Row = dict[str, object]
 _POPULATION_OF_NONE = "crude"
@@ -23,7 +24,9 @@ _BASELINE = ("table_one", "missingness")
 _DIAGNOSTICS = (
     "smd", "max_smd", "variance_ratio", "ks_statistic", "ess", "equipoise", "ease", "mdrr",
 )  # fmt: skip
-_SAME = ("source", "adjustment", "population", "terms", "by", "strata")
+_CONTROLS = "negative_controls"
+_OF_COVARIATES = ("missing_fraction",)
+"""Estimate names whose `n_events` are no events of the outcome."""
 _IDENTITY = (
     "analysis_id",
     "role",
@@ -104,7 +107,15 @@ def split(spec: StudySpec, rows: Sequence[Row], sealed: Sealed) -> tuple[list[Ro
 
 
 def _scopes(spec: StudySpec, sealed: Sealed) -> set[str]:
-    return {_source(spec, a) for a in spec.analyses if a.id in sealed.why}
+    return {_scope(spec, a) for a in spec.analyses if a.id in sealed.why}
+
+
+def _scope(spec: StudySpec, analysis: Analysis) -> str:
+    """Return the table that an analysis reads: two sources may read the same one."""
+    for source in spec.tables:
+        if source.id == analysis.source:
+            return f"{source.site_id}/{source.table.lower()}"
+    return LAKE
 
 
 def _source(spec: StudySpec, analysis: Analysis) -> str:
@@ -116,22 +127,32 @@ def _goes_on(spec: StudySpec, analysis: Analysis, sealed: Sealed) -> bool:
     """Whether a replication is told: its number is not that of an analysis that waits."""
     if analysis.role != "replication":
         return False
-    waiting = [a for a in spec.analyses if a.id in sealed.why]
-    return not any(
-        all(getattr(a, name, None) == getattr(analysis, name, None) for name in _SAME)
-        for a in waiting
+    forms = [_form(spec, a) for a in spec.analyses if a.id in sealed.why]
+    return _form(spec, analysis) not in forms
+
+
+def _form(spec: StudySpec, analysis: Analysis) -> tuple[object, ...]:
+    """Return what two analyses have in common that tell the same, however they are written."""
+    by = {source.id: group_column(source, analysis) for source in spec.tables}
+    return (
+        _scope(spec, analysis),
+        analysis.adjustment,
+        analysis.population,
+        frozenset(frozenset(term) for term in analysis.parsed_terms),
+        by.get(analysis.source or ""),
+        frozenset(analysis.strata),
     )
 
 
 def _is_sealed(spec: StudySpec, row: Row, sealed: Sealed, scopes: set[str]) -> bool:
-    if row["analysis_id"] in _WITHOUT_OUTCOME or row["estimate_name"] in _DIAGNOSTICS:
+    if row["analysis_id"] in (*_WITHOUT_OUTCOME, _CONTROLS) or row["estimate_name"] in _DIAGNOSTICS:
         return False
     analysis = next((a for a in spec.analyses if a.id == row["analysis_id"]), None)
     if analysis is not None:
         is_of_both = row.get("arm") is None and row.get("person_time") is None
         if _goes_on(spec, analysis, sealed) and is_of_both:
             return False
-        return _source(spec, analysis) in scopes
+        return _scope(spec, analysis) in scopes
     return LAKE in scopes and _tells_the_outcome(spec, row)
 
 
@@ -206,7 +227,11 @@ def _with_fraction(row: Row, sealed: Sealed) -> Row:
 
 def _events(rows: Sequence[Row], analysis: Analysis) -> int:
     """Return the events of an analysis: the most that a row of all says, else those of its arms."""
-    own = [row for row in rows if row["analysis_id"] == analysis.id]
+    own = [
+        row
+        for row in rows
+        if row["analysis_id"] == analysis.id and row["estimate_name"] not in _OF_COVARIATES
+    ]
     whole = [_whole(row) for row in own if row.get("arm") is None]
     arms: dict[object, int] = {}
     for row in own:

@@ -12,6 +12,7 @@ from tasks.stats.inputs import FloatArray, same_shape
 
 MIN_CONTROLS = 5
 """Fewer controls than this tell nothing about the spread of systematic error."""
+_LARGEST = 1e6
 _GRID = 400
 
 
@@ -130,6 +131,9 @@ def _controls(
     if not (np.isfinite(y).all() and np.isfinite(s).all() and (s > 0).all()):
         what = "a control has no finite estimate, or a standard error that is not above 0"
         raise EstimationError("calibration", what, "leave out controls that have no estimate.")
+    if abs(y).max() > _LARGEST or s.max() > _LARGEST or s.min() < 1 / _LARGEST:
+        what = f"a control, or its standard error, is beyond {_LARGEST:.0g} or 1/{_LARGEST:.0g}"
+        raise EstimationError("calibration", what, "look for faults of unit and scale.")
     order = np.lexsort((s, y))
     return y[order], s[order]
 

@@ -17,6 +17,7 @@ Correlation = Literal["independence", "exchangeable", "ar1"]
 SmallSample = Literal["none", "kauermann_carroll", "mancl_derouen"]
 MIN_CLUSTERS = 10
 FEW_CLUSTERS = 40
+_NOTHING_LEFT = 1e-20
 _MAX_STEPS = 100
 _POWER = {"kauermann_carroll": 0.5, "mancl_derouen": 1.0}
 
@@ -215,8 +216,15 @@ def _pairs(rows: _Rows, correlation: Correlation) -> _Pairs:
     return _Pairs(i, j, rows.weight[i] * rows.weight[j], distance, is_ar1)
 
 
+def _check_something_is_left(scale: float) -> None:
+    if scale < _NOTHING_LEFT:
+        what = "the model leaves nothing unexplained: there is no correlation to estimate"
+        raise EstimationError("gee", what, "use correlation: independence.")
+
+
 def _first_alpha(pairs: _Pairs, residual: FloatArray, scale: float) -> float:
     """0, as geepack; where distances are not whole, which it cannot have, the best of a grid."""
+    _check_something_is_left(scale)
     if pairs.are_whole:
         return 0.0
     product = residual[pairs.left] * residual[pairs.right] / scale
@@ -231,6 +239,7 @@ def _next_alpha(
     rows: _Rows, pairs: _Pairs, residual: FloatArray, scale: float, alpha: float
 ) -> float:
     """One Gauss-Newton step of the products of pairs on alpha to the power of their distance."""
+    _check_something_is_left(scale)
     product = residual[pairs.left] * residual[pairs.right] / scale
     slope = pairs.distance * alpha ** (pairs.distance - 1)
     left = product - alpha**pairs.distance

@@ -17,7 +17,7 @@ from tasks.analysis.gates import judge_table_gates
 from tasks.core.audit import first_broken_line
 from tasks.core.errors import SpecError, UsageError
 from tasks.core.results import result_row
-from tasks.core.sealing import sealed_by, split
+from tasks.core.sealing import Sealed, sealed_by, split
 from tasks.core.spec import load_study
 from tasks.core.vault import KEY_FILE, SealError, keys_folder, sealed_file
 from tests.table_world import csv_with_id, home_with, run, written
@@ -214,10 +214,8 @@ def test_the_same_run_has_the_same_bytes_and_another_seal(home, sealed, tmp_path
 
 def test_opening_is_logged_with_who_and_why(home, sealed, tmp_path):
     _, opened = sealed_and_open(home, tmp_path)
-    of_arm = (pl.col("term") == "arm=1") & (pl.col("analysis_id") == "main")
-    [ratio] = opened.filter(of_arm & (pl.col("estimate_name") == "hazard_ratio"))[
-        "estimate"
-    ].to_list()
+    of_main = opened.filter(pl.col("analysis_id") == "main", pl.col("term") == "arm=1")
+    [ratio] = of_main.filter(pl.col("estimate_name") == "hazard_ratio")["estimate"].to_list()
     assert 1.5 < ratio < 3
     last = json.loads((home.audit / "log.jsonl").read_text("utf-8").splitlines()[-1])
     assert (last["event"], last["by"]) == ("unsealed", "A. Tester")
@@ -290,8 +288,10 @@ def test_separation_and_too_few_for_the_model_are_missed(rows, tmp_path):
     lost = result_row("main", "primary", "hazard_ratio", status="not_estimable", note="separation")
     verdicts, shown = told(written(tmp_path, STUDY), [lost], sizes=(400, 0))
     assert verdicts["convergence"] == verdicts["persons_per_arm"] == "miss"
-    missed = ("events", "persons_per_arm", "convergence")
-    why = [f"gate {name} (none): miss" for name in missed]
+    # The events of a table whose other group is empty would be those of one group.
+    said = (("events", "not_evaluated"), ("persons_per_arm", "miss"),
+            ("events_per_parameter", "not_evaluated"), ("convergence", "miss"))  # fmt: skip
+    why = [f"gate {name} (none): {verdict}" for name, verdict in said]
     assert [(row["status"], row.get("note")) for row in shown] == [
         ("blinded", f"sealed: {'; '.join(why)}")
     ]
@@ -379,3 +379,48 @@ def test_the_commands_open_and_verify(home, sealed, tmp_path, capsys):
 
 def command(*words):
     app([str(word) for word in words], standalone_mode=False)
+
+
+def other_wording(first, second, role="replication", **of_source):
+    """Return a study whose second analysis says what the first, which waits, does not tell yet."""
+    table = {**STUDY["sources"][0], **of_source}
+    sources = [STUDY["sources"][0], *([table] if of_source else [])]
+    both = [{"source": "t", **first, "id": "main", "role": "primary", "gates": ["events"]},
+            {"source": table["id"], **second, "id": "again", "role": role}]  # fmt: skip
+    return {"sources": sources, "waivers": [], "gates": STUDY["gates"][:1], "analyses": both}
+
+
+COX = {"method": "cox", "terms": "arm + age", "ties": "efron"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        other_wording(COX, COX | {"terms": "age + arm"}),
+        other_wording(COX, COX | {"terms": "arm + age + arm"}),
+        other_wording({"method": "log_rank"}, {"method": "log_rank", "by": "arm"}),
+        other_wording(COX, COX, id="same_table"),
+        other_wording(COX, {"method": "kaplan_meier"}, "secondary", id="same_table", table="TRIAL"),
+    ],
+)
+def test_another_wording_of_what_is_sealed_is_sealed(tmp_path, changes):
+    spec = load_study(written(tmp_path, STUDY, **json.loads(json.dumps(changes))))
+    rows = [
+        result_row(a.id, a.role, a.rule.estimate, estimate=1.5, population=a.source)
+        for a in spec.analyses
+    ]
+    shown, kept = split(spec, rows, Sealed({"main": "waits"}))
+    assert [row["status"] for row in shown] == ["blinded", "blinded"]
+    assert kept == rows
+
+
+def test_rows_that_lack_a_covariate_are_no_events_of_a_planned_look(tmp_path):
+    main = STUDY["analyses"][0] | {"planned": {"information_fraction": 0.5, "events": 100}}
+    del main["gates"]
+    spec = load_study(with_changes(tmp_path, gates=[], waivers=[], analyses=[main]))
+    rows = [
+        result_row("main", "primary", "hazard_ratio", estimate=1.5, n=400, n_events=20),
+        result_row("main", "descriptive", "missing_fraction", estimate=0.2, n=400, n_events=80),
+    ]
+    sealed = sealed_by(spec, [], "2026-01-01", rows)
+    assert (dict(sealed.fractions), set(sealed.why)) == ({"main": 0.2}, {"main"})

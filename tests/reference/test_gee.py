@@ -267,3 +267,11 @@ def test_a_study_of_counts_takes_an_exposure():
     [row] = some(results(data, source, **(ASKED | more)), "rate_ratio")
     fit = gee(data[["x"]], data["count"], data.person, "poisson", offset=np.log(data.years))
     assert row["estimate"] == pytest.approx(np.exp(fit.coef[1]))
+
+
+@pytest.mark.parametrize("correlation", ["exchangeable", "ar1"])
+def test_nothing_left_unexplained_has_no_correlation(correlation):
+    cluster = np.repeat(np.arange(12), 3)
+    x = np.arange(36)[:, None] % 5.0
+    with pytest.raises(EstimationError, match="nothing unexplained"):
+        gee(x, np.ones(36), cluster, "poisson", correlation=correlation, time=np.arange(36) % 3)

@@ -83,6 +83,14 @@ def test_events_per_parameter_is_that_of_the_model_with_the_fewest(tmp_path):
     assert found.value == min(CAUSE.sum(), smaller) == CAUSE.sum()
 
 
+def test_events_of_one_arm_alone_are_no_value_of_a_gate(tmp_path):
+    alone = PEOPLE.only(PEOPLE.person_id[TARGET])
+    groups = {None: Judged(alone, WHOLE.balance, {}, None)}
+    for name in ("events", "events_per_parameter"):
+        found = verdict_of(tmp_path, gate(name, 1.0), rows=[row()], groups=groups)
+        assert (found.value, found.verdict) == (None, "not_evaluated")
+
+
 def test_a_lost_propensity_model_has_not_converged(tmp_path):
     apart = People(
         PEOPLE.person_id, TARGET, PEOPLE.follow_up_days, CAUSE, PEOPLE.covariates,
@@ -129,7 +137,7 @@ ROWS = [
     row("count", "follow_up", "descriptive", arm="celecoxib", person_time=9.0, population="crude"),
     row("max_smd", "balance", "descriptive", estimate=0.2),
     row("count", "attrition", "descriptive", arm="celecoxib"),
-    row("hazard_ratio", "control", "secondary", outcome="ingrown_nail"),
+    row("hazard_ratio", "negative_controls", "descriptive", outcome="ingrown_nail"),
     row("hazard_ratio", "calibrated", "secondary", outcome="gi_bleed"),
 ]
 
@@ -138,7 +146,7 @@ def test_what_would_tell_the_sealed_number_is_sealed_with_it(tmp_path):
     spec = spec_with(tmp_path, [gate("events", 5.0)], {"primary": ["events"]})
     told, kept = split(spec, ROWS, Sealed({"primary": "because"}))
     ok = [r["analysis_id"] for r in told if r["status"] == "ok"]
-    assert ok == ["replication", "balance", "attrition", "control"]
+    assert ok == ["replication", "balance", "attrition", "negative_controls"]
     blinded = [r["analysis_id"] for r in told if r["status"] == "blinded"]
     assert blinded == ["primary", "km_crude", "follow_up", "calibrated"]
     assert [r["analysis_id"] for r in kept] == blinded
@@ -151,7 +159,7 @@ def test_a_replication_in_the_form_of_the_sealed_analysis_is_sealed(tmp_path):
     spec = spec_with(tmp_path, [gate("events", 5.0)], {"km_crude": ["events"]})
     told, _ = split(spec, ROWS, Sealed({"km_crude": "because"}))
     assert {r["analysis_id"] for r in told if r["status"] == "ok"} == {
-        "balance", "attrition", "control",
+        "balance", "attrition", "negative_controls",
     }  # fmt: skip
 
 

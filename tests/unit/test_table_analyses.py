@@ -6,6 +6,7 @@ import pytest
 from tasks.analysis.tables import METHODS, analyse_tables
 from tasks.cohort.tables import load_tables
 from tasks.core.duck import duck
+from tasks.core.results import LEVELS
 from tasks.core.spec.methods import ALL_KINDS, methods_of_kind
 from tests.unit.test_source_tables import (
     COX,
@@ -177,3 +178,29 @@ def test_strata_and_clusters_may_be_any_column(con):
     )  # fmt: skip
     assert (plain["se_method"], plain["n_clusters"]) == ("model", None)
     assert (robust["se_method"], robust["n_clusters"]) == ("robust", 9)
+
+
+def test_rows_carry_how_many_have_each_level_of_their_terms(con):
+    deliver(con, DRAWN)
+    row = found(con, study(LUNG, COX | {"terms": "age + sex"}), estimate_name="hazard_ratio")[0]
+    assert row[LEVELS]["terms"] == {"age": (), "sex": (3, 3, 3, 2, 0, 1)}
+    row = found(con, study(LUNG, COX | {"terms": "sex + age:sex"}))[-1]
+    assert row[LEVELS]["terms"]["sex"][:6] == (3, 3, 3, 2, 0, 1)
+
+
+def test_numbers_beyond_computing_are_said_not_raised(con):
+    source = {
+        "id": "t", "kind": "effect_table", "site_id": "S", "table": "lung",
+        "missing": "complete_case", "na": [],
+        "roles": {"study": "id", "estimate": "y", "std_error": "s", "scale": "log"},
+        "columns": {"is_control": "boolean"},
+    }  # fmt: skip
+    deliver(con, "id|y|s|is_control\n" + "\n".join(f"{c}|900|1e-300|1" for c in "abcdef"))
+    for analysis in (
+        {"method": "e_value", "measure": "hazard_ratio"},
+        {"method": "empirical_calibration", "control": "is_control", "measure": "hazard_ratio"},
+    ):
+        row = one(con, study(source, {"id": "a", "role": "primary", "source": "t", **analysis}),
+                  analysis_id="a")  # fmt: skip
+        assert row["status"] == "not_estimable"
+        assert row["note"]

@@ -410,7 +410,7 @@ class Analysis(Frozen):
 
     @model_validator(mode="after")
     def _says_nothing_that_its_adjustment_ignores(self) -> Self:
-        given = {name for name in ADJUSTMENT_KEYS if getattr(self, name) not in (None, (), False)}
+        given = {name for name in ADJUSTMENT_KEYS if getattr(self, name) not in (None, ())}
         used = set(ADJUSTMENT_OPTIONS[self.adjustment]) | set(self.rule.keys)
         if idle := sorted(given - used):
             what = f"adjustment {self.adjustment} of {self.method}"

@@ -67,11 +67,19 @@ def _lake_methods() -> tuple[str, ...]:
     return tuple(name for name, rule in RULES.items() if _gives_ratio(rule))
 
 
+def _e_value_has_no_effect(analysis: Analysis) -> bool:
+    """Whether no law of it has a ratio of hazards: without terms, or of accelerated time alone."""
+    if analysis.method != "parametric_survival":
+        return False
+    laws = {analysis.distribution, *analysis.distributions}
+    return analysis.terms is None or not laws & set(_LAWS_OF_HAZARDS)
+
+
 def _e_values_are_of_effects(spec: StudySpec) -> Iterator[Fault]:
     for place, analysis in enumerate(spec.analyses):
         rule = analysis.rule
         known = rule.lake_estimate if analysis.source is None else rule.estimate
-        if analysis.e_value and known not in _OF_TABLES:
+        if analysis.e_value and (known not in _OF_TABLES or _e_value_has_no_effect(analysis)):
             what = f"method {analysis.method} gives no effect that has an E-value"
             fix = "remove e_value, or choose a method that gives a ratio or a mean difference."
             yield Fault(("analyses", place, "e_value"), what, fix)
@@ -163,8 +171,12 @@ def _bias_can_be_analysed(spec: StudySpec) -> Iterator[Fault]:
         if analysis.bias.is_drawn and (analysis.draws is None or analysis.seed is None):
             what = "a parameter has a distribution: say how often it is drawn, from which seed"
             yield Fault((*path, "draws"), what, "add draws and seed.")
+        if not analysis.bias.is_drawn and (analysis.draws, analysis.seed) != (None, None):
+            what = "no parameter has a distribution, so that nothing is drawn"
+            yield Fault((*path, "draws"), what, "remove draws and seed.")
 
 
+_LAWS_OF_HAZARDS = ("weibull_ph", "gompertz")
 _OF_EFFECTS = ("empirical_calibration", "e_value")
 _DIFFERENCES = ("mean_difference",)
 
