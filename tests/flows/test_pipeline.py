@@ -221,6 +221,7 @@ def test_an_unforeseen_error_shows_no_text_of_its_own(demo_home, tmp_path):
     assert list((home.restricted / "errors").iterdir())
 
 
+@pytest.mark.slow
 def test_the_demonstration_runs_with_the_network_blocked(tmp_path):
     unshare = shutil.which("unshare")
     need("network", unshare and os.system("unshare -rn true 2>/dev/null") == 0, "no `unshare -n`")

@@ -456,6 +456,7 @@ TABLES = {
 MARK = {"person": "person_source_value", "death": "cause_source_value", "device": "udi_di", "device_version": "udi_di", "consent": "consent_id"}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_deliveries_in_force_are_those_whose_rows_are_there(room, seed):
     draw = random.Random(seed)
