@@ -10,6 +10,7 @@ import numpy as np
 from tasks.analysis.arms_adjusted import strata_of_test
 from tasks.analysis.people import FloatArray
 from tasks.analysis.table_asked import finite
+from tasks.core.results import AT_RISK
 from tasks.core.spec import Analysis
 from tasks.stats.curve_intervals import ConfType
 from tasks.stats.gray_test import gray_test
@@ -174,6 +175,7 @@ def _hazard_steps(
 ) -> list[Row]:
     """One row a time; `n_events` counts the outcomes of the arm up to it."""
     so_far = np.sort(members.follow_up_days[members.has_outcome])
+    ends = np.sort(members.follow_up_days)
     found = hazard_at(curve, days)
     return [
         asked.row(
@@ -191,6 +193,7 @@ def _hazard_steps(
             **_TIME,
             **how,
         )
+        | {AT_RISK: int(ends.size - np.searchsorted(ends, found.time[i]))}
         for i in range(found.time.size)
     ]
 

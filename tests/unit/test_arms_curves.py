@@ -7,7 +7,7 @@ from tasks.analysis.estimates import METHODS, estimate
 from tasks.analysis.populations import Population
 from tasks.core.disclosure import release
 from tasks.core.disclosure_tables import release_tables
-from tasks.core.results import result_row
+from tasks.core.results import AT_RISK, result_row
 from tasks.core.spec import Analysis, load_study
 from tasks.core.spec.methods import methods_of_lake
 from tasks.stats.log_rank import log_rank
@@ -156,3 +156,15 @@ def test_steps_of_few_events_are_withheld_in_arms_and_tables(name):
     kept, _, _ = release_tables([*rows, whole], steps(km=[300, 200]), 11)
     shown = {r["n_events"] for r in kept if r["estimate_name"] == name and r["status"] == "ok"}
     assert shown == {0, 12, 30}
+
+
+@pytest.mark.parametrize("method", ["kaplan_meier", "nelson_aalen", "cumulative_incidence"])
+def test_every_point_of_a_curve_of_an_arm_says_how_many_reach_it(spec, method):
+    """Disclosure ends a curve by these counts: a point without one would never be withheld."""
+    analysis = Analysis(id="a", role="exploratory", method=method, adjustment="none")
+    rows = estimate(spec, analysis, people(), "")
+    points = [row for row in rows if row.get("term") == "curve"]
+    assert len(points) > 20
+    for row in points:
+        members = people().arm(row["arm"] == TARGET)
+        assert row[AT_RISK] == int((members.follow_up_days >= row["at"]).sum())
