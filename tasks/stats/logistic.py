@@ -10,6 +10,7 @@ from tasks.core.errors import EstimationError
 from tasks.stats.inputs import (
     BoolArray,
     FloatArray,
+    IntArray,
     case_weights,
     design_matrix,
     flags,
@@ -18,7 +19,7 @@ from tasks.stats.inputs import (
 )
 from tasks.stats.newton import Bounds, Maximum, Point, check_estimable, maximise
 
-_BLOCK = 65_536
+_BLOCK = 4_096
 _CONSTANT = 1e-12
 _TOLERANCE = 1e-8
 _START_VARIANCE = 3 / 16
@@ -74,8 +75,7 @@ def logistic(x: ArrayLike, treated: ArrayLike, weights: ArrayLike | None = None)
     weight = np.ones(event.size) if weights is None else case_weights(weights, event.size)
     _check_both_occur(event)
     order = row_order((event, weight), matrix)
-    centre, scale = _centre_and_scale(matrix[order], weight[order])
-    standard = np.column_stack([np.ones(event.size), (matrix[order] - centre) / scale])
+    standard, centre, scale = _standardised(matrix, order, weight[order])
     rows = _Rows(standard, event[order].astype(np.float64), weight[order])
     found = _fit(rows)
     back = np.diag(np.append(1.0, 1 / scale))
@@ -99,12 +99,20 @@ def _check_both_occur(event: BoolArray) -> None:
         )
 
 
-def _centre_and_scale(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _standardised(
+    x: FloatArray, order: IntArray, weight: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return a constant and the covariates of mean 0 and deviation 1, (n, 1 + p), and both."""
+    result = np.ones((x.shape[0], 1 + x.shape[1]))
+    moved = result[:, 1:]
+    moved[:] = x[order]
     share = weight / weight.sum()
-    centre = share @ x
-    scale = np.sqrt(share @ (x - centre) ** 2)
+    centre = share @ moved
+    moved -= centre
+    scale = np.sqrt(share @ moved**2)
     scale[scale <= _CONSTANT * abs(centre)] = 1.0
-    return centre, scale
+    moved /= scale
+    return result, centre, scale
 
 
 def _fit(rows: _Rows) -> Maximum:
@@ -146,9 +154,11 @@ def _null_log_likelihood(rows: _Rows) -> float:
 
 
 def _gram(x: FloatArray, weight: FloatArray) -> FloatArray:
-    """Weighted cross-product X'WX in blocks of rows, so that no copy of `x` is needed."""
+    """Weighted cross-product X'WX in blocks of rows that stay in the cache of the processor."""
     result = np.zeros((x.shape[1], x.shape[1]))
+    root = np.sqrt(weight)
     for begin in range(0, x.shape[0], _BLOCK):
         block = slice(begin, begin + _BLOCK)
-        result += x[block].T @ (weight[block, None] * x[block])
-    return (result + result.T) / 2
+        part = root[block, None] * x[block]
+        result += part.T @ part
+    return result
