@@ -1,7 +1,6 @@
 """One analysis of a registry table, and what all of its rows of results have in common."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from math import exp, isfinite
 
 import duckdb
@@ -131,11 +130,7 @@ class AskedOfTable:
         for level, value in self._levels():
             chosen = member == value
             if chosen.any():
-                values = {name: column[chosen] for name, column in self.rows.values.items()}
-                yield (
-                    level,
-                    replace(self.rows, values=values, delivered=int(chosen.sum()), losses=()),
-                )
+                yield level, self.rows.where(np.asarray(chosen))
 
     def sizes(self) -> list[int]:
         """Return the rows of each group, 0 where it has none; all rows where no group is read."""

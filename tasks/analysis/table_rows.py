@@ -1,7 +1,7 @@
 """The rows of a registry table that an analysis can use, and why it cannot use the others."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -79,6 +79,11 @@ class TableRows:
             code = code * (int(places.max(initial=0)) + 1) + places
             code = np.unique(code, return_inverse=True)[1].astype(np.int64)
         return code if fields else None
+
+    def where(self, keep: BoolArray) -> "TableRows":
+        """Return the rows where `keep` is True, shape (n,), as if no other had been delivered."""
+        values = {name: column[keep] for name, column in self.values.items()}
+        return replace(self, values=values, delivered=int(keep.sum()), losses=())
 
     @property
     def weights(self) -> FloatArray | None:

@@ -52,6 +52,7 @@ from tasks.analysis.table_time import clone_censor_weights
 from tasks.analysis.table_trials import nested_trials
 from tasks.core.errors import EstimationError
 from tasks.core.spec import StudySpec
+from tasks.core.spec.table_fields import may_lack
 
 TableMethod = Callable[[AskedOfTable], list[Row]]
 
@@ -132,7 +133,7 @@ def analyse_tables(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvid
                 steps.append(lost)
                 found += made
                 continue
-            rows = from_landmark(read_rows(con, source, analysis))
+            rows = from_landmark(read_rows(con, source, analysis, may_lack(source, analysis)))
             attrition = attrition_of(rows)
             steps.append(attrition)
             found += attrition_results(rows, attrition)

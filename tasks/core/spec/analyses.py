@@ -9,6 +9,7 @@ from tasks.core.spec.base import AS_TUPLE, Frozen, Id
 from tasks.core.spec.bias import Bias
 from tasks.core.spec.columns import Cell, ColumnName, Names
 from tasks.core.spec.gates import CEILINGS, OF_ADJUSTMENT, DeclaredGates, GateName, Planned
+from tasks.core.spec.index_tests import Hypothesis, IndexTest
 from tasks.core.spec.methods import (
     ADJUSTMENT_KEYS,
     ADJUSTMENT_OPTIONS,
@@ -329,6 +330,12 @@ class Analysis(Frozen):
         Field(description="Say how strong an unmeasured confounder would have to be."),
     ] = None
 
+    index_test: Annotated[
+        IndexTest | None, Field(description="When the score of a reading is a positive result.")
+    ] = None
+    hypothesis: Annotated[
+        Hypothesis | None, Field(description="The margin of a comparison, and what it shows.")
+    ] = None
     bias: Annotated[
         Bias | None, Field(description="What is taken to be wrong with the counts.")
     ] = None

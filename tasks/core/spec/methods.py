@@ -33,6 +33,9 @@ class MethodRule:
         adjusts: It takes an `adjustment` of a table's treatment.
         models_groups: With `terms` its groups are those of `by` alone: a treatment is a term.
         takes_start: It reads when treatment started: the role treatment_start.
+        reads: Fields of a reading table that it uses, where the table has them, besides the
+            case and its truth.
+        may_lack: Those of them that a row may lack.
     """
 
     estimate: str
@@ -48,6 +51,8 @@ class MethodRule:
     adjusts: bool = False
     models_groups: bool = False
     takes_start: bool = False
+    reads: tuple[str, ...] = ()
+    may_lack: tuple[str, ...] = ()
 
     @property
     def of_lake(self) -> bool:

@@ -195,12 +195,31 @@ class ReadingRoles(Frozen):
     reader: ColumnName | None = None
     modality: ColumnName | None = None
     score: ColumnName | None = None
+    output: Annotated[
+        Coded | None,
+        Field(description="0 a score was given, 1 indeterminate, 2 failed: then it is empty."),
+    ] = None
     verified: Coded | None = None
     verification_covariates: Names = ()
     weight: ColumnName | None = None
     site: ColumnName | None = None
     time: TimeColumn | None = None
     event: Coded | None = None
+    reference_standard: Annotated[
+        ColumnName | None, Field(description="Which reference standard gave the truth of a case.")
+    ] = None
+    reference_uses_index: Annotated[
+        Coded | None, Field(description="1 where the reference standard knew the index test.")
+    ] = None
+    reference_delay: Annotated[
+        TimeColumn | None, Field(description="Time from the index test to the reference standard.")
+    ] = None
+    treated_between: Annotated[
+        Coded | None, Field(description="1 where treatment began between test and reference.")
+    ] = None
+    reading_seconds: Annotated[
+        ColumnName | None, Field(description="Seconds that a reading took.")
+    ] = None
 
 
 class ReadingTable(_Table):
@@ -208,6 +227,10 @@ class ReadingTable(_Table):
 
     kind: Literal["reading_table"]
     roles: ReadingRoles
+    sampling: Annotated[
+        Literal["cohort", "case_control"],
+        Field(description="Whether cases came as they come, or were drawn by their truth."),
+    ] = "cohort"
 
 
 class TwoByTwoRoles(Frozen):

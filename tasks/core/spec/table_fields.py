@@ -15,6 +15,7 @@ from tasks.core.spec.sources import (
     CostHistoryTable,
     EffectTable,
     PsaTable,
+    ReadingRoles,
     ReadingTable,
     SeriesTable,
     TableSource,
@@ -152,7 +153,25 @@ def fields_used(source: TableSource, analysis: Analysis) -> tuple[TableField, ..
     return tuple(by_name[name] for name in dict.fromkeys(_names_used(source, analysis)))
 
 
+def may_lack(source: TableSource, analysis: Analysis) -> tuple[str, ...]:
+    """Return the fields that a row of readings may lack: another field says why it does."""
+    if not isinstance(source, ReadingTable):
+        return ()
+    unscored = ("score",) if source.roles.output else ()
+    return (*unscored, *analysis.rule.may_lack)
+
+
+def _names_of_readings(source: ReadingTable, analysis: Analysis) -> Iterator[str]:
+    wanted = {"case_id", "truth", *analysis.rule.reads}
+    yield from (field.name for field in role_fields(source) if field.name in wanted)
+    named = (*analysis.subgroups, *((analysis.by,) if analysis.by else ()))
+    yield from (f"x_{name}" for name in (*named, *columns_in(analysis.parsed_terms)))
+
+
 def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
+    if isinstance(source, ReadingTable) and analysis.method != "describe":
+        yield from _names_of_readings(source, analysis)
+        return
     if not isinstance(source, AnalysisTable) or analysis.method == "describe":
         if analysis.method != "describe":
             yield from (field.name for field in role_fields(source))
@@ -225,18 +244,31 @@ def _early_times(source: AnalysisTable) -> Iterator[TableField]:
 
 def _reading_fields(source: ReadingTable) -> Iterator[TableField]:
     roles = source.roles
-    yield from _labels(roles, "case_id", "person_id", "reader", "modality", "site")
+    yield from _labels(
+        roles, "case_id", "person_id", "reader", "modality", "site", "reference_standard"
+    )
     yield code_field("truth", roles.truth)
     if roles.score:
         yield TableField("score", roles.score, "number")
-    if roles.verified:
-        yield code_field("verified", roles.verified)
+    if roles.output:
+        yield code_field("output", roles.output, highest=2)
     if roles.weight:
         yield TableField("weight", roles.weight, "number", "positive")
-    if roles.time:
-        yield time_field("time", roles.time)
     if roles.event:
         yield code_field("event", roles.event, highest=2)
+    if roles.reading_seconds:
+        yield TableField("reading_seconds", roles.reading_seconds, "number", "not_negative")
+    yield from _fields_of_conduct(roles)
+
+
+def _fields_of_conduct(roles: ReadingRoles) -> Iterator[TableField]:
+    """Yield what tells how a case was verified, and when."""
+    for name in ("verified", "reference_uses_index", "treated_between"):
+        if coded := getattr(roles, name):
+            yield code_field(name, coded)
+    for name in ("time", "reference_delay"):
+        if time := getattr(roles, name):
+            yield time_field(name, time)
 
 
 def _two_by_two_fields(source: TwoByTwoTable) -> Iterator[TableField]:

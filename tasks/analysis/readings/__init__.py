@@ -1,0 +1,1 @@
+"""What readings of cases tell about a test: its accuracy, its readers, its centres."""

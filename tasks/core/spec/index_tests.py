@@ -1,0 +1,53 @@
+"""How an index test is read, and what it is held against: blocks of the analyses of readings."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.core.spec.base import AS_TUPLE, Frozen
+from tasks.core.spec.columns import Cell, ColumnName
+
+Level = Annotated[tuple[ColumnName, Cell], AS_TUPLE]
+
+
+class IndexTest(Frozen):
+    """When a score is a positive result; what becomes of outputs that are no result."""
+
+    threshold: Annotated[
+        float | None,
+        Field(description="The score at which a result turns; none where `output` says it."),
+    ] = None
+    positive: Annotated[
+        Literal["at_or_above", "above", "at_or_below", "below"],
+        Field(description="On which side of the threshold a result is positive."),
+    ] = "at_or_above"
+    without_result: Annotated[
+        Literal["positive", "negative", "wrong", "left_out"],
+        Field(
+            description="What indeterminate and failed outputs count as: a positive (the case is "
+            "read by hand), a negative, the wrong answer, or nothing. The bounds stand beside."
+        ),
+    ] = "wrong"
+
+
+class Hypothesis(Frozen):
+    """What a comparison of two modalities, or of a test with a goal, has to show."""
+
+    claim: Literal["superiority", "non_inferiority", "equivalence"]
+    margin: Annotated[
+        float,
+        Field(ge=0, lt=1, description="How much worse (or other) it may be; 0 of superiority."),
+    ] = 0.0
+    goal: Annotated[
+        float | None,
+        Field(gt=0, lt=1, description="A fixed value to hold one modality against."),
+    ] = None
+    alpha: Annotated[
+        float, Field(gt=0, lt=0.5, description="One-sided level of the claim; 0.025.")
+    ] = 0.025
+
+    @model_validator(mode="after")
+    def _has_a_margin(self) -> Self:
+        if self.claim != "superiority" and not self.margin:
+            raise ValueError(f"{self.claim} needs a margin above 0")
+        return self
