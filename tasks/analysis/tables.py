@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.gates import GateVerdict, judge_table_gates
+from tasks.analysis.readings.accuracy import accuracy, accuracy_of_tables
 from tasks.analysis.sensitivity import sensitivity_rows
-from tasks.analysis.table_accuracy import accuracy
 from tasks.analysis.table_asked import AskedOfTable, Row, events_of, outcome_sd
 from tasks.analysis.table_bias import bias_analysis
 from tasks.analysis.table_causal import (
@@ -85,8 +85,8 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "g_estimation": structural_mean,
         "instrumental_variable": instrumental_variable,
     },
-    "reading_table": {"describe": describe},
-    "two_by_two_table": {"accuracy": accuracy, "describe": describe},
+    "reading_table": {"accuracy": accuracy, "describe": describe},
+    "two_by_two_table": {"accuracy": accuracy_of_tables, "describe": describe},
     "effect_table": {
         "describe": describe,
         "empirical_calibration": calibrated_effects,
@@ -165,8 +165,13 @@ def _estimated(asked: AskedOfTable) -> list[Row]:
     return [asked.row(asked.analysis.rule.estimate, status="not_estimable", note=note)]
 
 
+def _has_effects(asked: AskedOfTable) -> bool:
+    """Whether subgroups are made of effects of treatment; other methods make their own."""
+    return bool(asked.analysis.subgroups) and asked.rows.source.kind == "analysis_table"
+
+
 def _made(asked: AskedOfTable) -> list[Row]:
     run = METHODS[asked.rows.source.kind][asked.analysis.method]
     found = run(asked) if asked.analysis.adjustment == "none" else adjusted_rows(asked, run)
-    beside = subgroup_rows(asked, _estimated) if asked.analysis.subgroups else []
+    beside = subgroup_rows(asked, _estimated) if _has_effects(asked) else []
     return found + beside + sensitivity_rows(asked.analysis, found, outcome_sd(asked.rows))

@@ -80,8 +80,10 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "prevalence auc partial_auc auc_difference sensitivity_difference specificity_difference "
         "diagnostic_odds_ratio net_benefit net_intervention_avoided calibration_slope "
         "calibration_intercept brier ici eci oe_ratio verified_fraction failure_rate "
-        "indeterminate_rate kappa icc reading_time var_reader var_reader_modality var_error cov1 "
-        "cov2 cov3".split()
+        "indeterminate_rate kappa icc reading_time ppv_difference npv_difference "
+        "accuracy_difference balanced_accuracy_difference f1_difference lr_positive_ratio "
+        "lr_negative_ratio diagnostic_odds_ratio_ratio var_reader var_reader_modality var_error "
+        "cov1 cov2 cov3".split()
     ),
     "pooling": tuple(
         "tau2 i2 q h2 prediction_low prediction_high logit_sensitivity logit_fpr fpr rho tau2_sens "

@@ -75,14 +75,32 @@ class Readings:
     def is_positive(self) -> BoolArray:
         """Whether the score is on the positive side of the threshold; False without a score."""
         threshold = self.index_test.threshold
+        is_result = np.isin(self.score, (0.0, 1.0)) | ~self.has_score
+        if threshold is None and not is_result.all():
+            what = "no threshold is given, and scores are other than 0 and 1"
+            raise EstimationError(self.source.id, what, "give index_test: {threshold: …}.")
+        limit = 1.0 if threshold is None else threshold
         side = _SIDES[self.index_test.positive]
-        limit = 0.5 if threshold is None else threshold
         return np.asarray(side(self.score, limit) & self.has_score)
 
     @cached_property
     def persons(self) -> IntArray | None:
         """One number a person; None where the table names none: then a case is a person."""
         return self.rows.labels(*self._of("site", "person_id")) if self.has("person_id") else None
+
+    @cached_property
+    def modality(self) -> tuple[IntArray, tuple[str | None, ...]]:
+        """Return the number of each reading's modality, and the modalities; the first is held to.
+
+        Where the table names none, all readings are of one modality without a name.
+        """
+        if not self.has("modality"):
+            return np.zeros(self.n, dtype=np.int64), (None,)
+        levels = self.levels("modality")
+        place = {level: number for number, level in enumerate(levels)}
+        labels, member = np.unique(self.rows.values["modality"].astype(str), return_inverse=True)
+        number = np.array([place[str(label)] for label in labels], dtype=np.int64)
+        return number[member], tuple(levels)
 
     @cached_property
     def cases(self) -> IntArray:

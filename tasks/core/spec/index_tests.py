@@ -5,9 +5,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Frozen
-from tasks.core.spec.columns import Cell, ColumnName
-
-Level = Annotated[tuple[ColumnName, Cell], AS_TUPLE]
 
 
 class IndexTest(Frozen):
@@ -21,6 +18,11 @@ class IndexTest(Frozen):
         Literal["at_or_above", "above", "at_or_below", "below"],
         Field(description="On which side of the threshold a result is positive."),
     ] = "at_or_above"
+    prevalences: Annotated[
+        tuple[Annotated[float, Field(gt=0, lt=1)], ...],
+        AS_TUPLE,
+        Field(max_length=20, description="Prevalences at which predictive values are told."),
+    ] = ()
     without_result: Annotated[
         Literal["positive", "negative", "wrong", "left_out"],
         Field(

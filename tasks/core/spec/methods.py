@@ -92,6 +92,9 @@ ADJUSTMENT_OPTIONS: Mapping[str, tuple[str, ...]] = {
 ADJUSTMENT_KEYS = tuple(dict.fromkeys(key for keys in ADJUSTMENT_OPTIONS.values() for key in keys))
 WEIGHTED = ("iptw_ate", "iptw_att", "overlap", "entropy_balanced")
 
+_WHOSE = ("person_id", "reader", "modality", "site", "weight")
+_CONDUCT = ("reference_standard", "reference_uses_index", "reference_delay", "treated_between")
+
 RULES: Mapping[str, MethodRule] = {
     "cox": MethodRule(
         "hazard_ratio",
@@ -252,7 +255,6 @@ RULES: Mapping[str, MethodRule] = {
         takes_weights=False,
         takes_entry=True,
     ),
-    "accuracy": MethodRule("accuracy", kinds=("two_by_two_table",), outcome="none"),
     "empirical_calibration": MethodRule(
         "ease",
         kinds=("effect_table",),
@@ -311,6 +313,13 @@ RULES: Mapping[str, MethodRule] = {
         keys=("terms", "instrument"),
         table_needs=("instrument",),
         takes_weights=False,
+    ),
+    "accuracy": MethodRule(
+        "accuracy",
+        kinds=("reading_table", "two_by_two_table"),
+        outcome="none",
+        keys=("index_test", "hypothesis"),
+        reads=(*_WHOSE, *_CONDUCT, "score", "output", "verified"),
     ),
 }
 

@@ -1,0 +1,1 @@
+"""Estimators of how well a test tells who has a condition."""
