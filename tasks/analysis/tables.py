@@ -26,6 +26,7 @@ from tasks.analysis.table_describe import describe
 from tasks.analysis.table_effects import calibrated_effects, e_values
 from tasks.analysis.table_hazards import fine_gray_model
 from tasks.analysis.table_landmark import from_landmark
+from tasks.analysis.table_meta import pooled_effects
 from tasks.analysis.table_missing import analyse_with_missing
 from tasks.analysis.table_models import cox_model
 from tasks.analysis.table_parametric import parametric_models
@@ -91,6 +92,7 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "describe": describe,
         "empirical_calibration": calibrated_effects,
         "e_value": e_values,
+        "meta_analysis": pooled_effects,
         "bias_analysis": bias_analysis,
     },
     "cost_history_table": {"describe": describe},

@@ -143,6 +143,8 @@ def _saturated(rows: list[Row], k: int) -> set[object]:
     terms: dict[object, set[object]] = defaultdict(set)
     sizes: dict[object, int] = {}
     for row in rows:
+        if row.get("n") is None:
+            continue  # a model of the effects of sites, not of persons
         if row.get("term") is not None and row["estimate_name"] in _OF_MODELS:
             terms[row["analysis_id"]].add(row["term"])
             sizes[row["analysis_id"]] = max(sizes.get(row["analysis_id"], 0), _whole(row["n"]))

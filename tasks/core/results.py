@@ -87,7 +87,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     ),
     "pooling": tuple(
         "tau2 i2 q h2 prediction_low prediction_high logit_sensitivity logit_fpr fpr rho tau2_sens "
-        "tau2_fpr egger sauc".split()
+        "tau2_fpr egger sauc weight r2".split()
     ),
     "economics": tuple(
         "mean_cost mean_qaly life_years incremental_cost incremental_qaly icer nmb inmb nhb inhb "

@@ -57,6 +57,7 @@ Method = Literal[
     "accuracy",
     "describe",
     "empirical_calibration",
+    "meta_analysis",
     "e_value",
     "bias_analysis",
     "mean_difference",
@@ -66,7 +67,16 @@ Method = Literal[
     "g_estimation",
     "instrumental_variable",
 ]
-Measure = Literal["risk_ratio", "rate_ratio", "odds_ratio", "hazard_ratio", "mean_difference"]
+Measure = Literal[
+    "risk_ratio",
+    "rate_ratio",
+    "odds_ratio",
+    "hazard_ratio",
+    "mean_difference",
+    "risk_difference",
+    "proportion",
+]
+Pooling = Literal["fixed", "dl", "pm", "reml", "ml", "sj", "he", "eb", "mantel_haenszel", "peto"]
 Distribution = Literal[
     "exponential",
     "weibull",
@@ -316,6 +326,26 @@ class Analysis(Frozen):
     ] = None
     measure: Annotated[
         Measure | None, Field(description="What the estimates of an effect table are.")
+    ] = None
+    pooling: Annotated[
+        Pooling | None,
+        Field(description="One true effect (fixed), or how their variance is estimated (reml)."),
+    ] = None
+    transformation: Annotated[
+        Literal["logit", "freeman_tukey", "raw"] | None,
+        Field(description="Scale on which proportions are pooled; logit when left out."),
+    ] = None
+    knapp_hartung: Annotated[
+        bool | Literal["modified"] | None,
+        Field(description="Errors by what is left unexplained, with Student's t."),
+    ] = None
+    prediction: Annotated[
+        Literal["as_interval", "higgins"] | None,
+        Field(description="Quantile of the prediction interval: of the interval, or t(k - 2)."),
+    ] = None
+    cumulative: Annotated[
+        ColumnName | None,
+        Field(description="Number column by which sites are added one after another."),
     ] = None
     outcome_is_common: Annotated[
         bool | None,

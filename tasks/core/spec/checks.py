@@ -19,6 +19,7 @@ from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
 from tasks.core.spec.checks_gates import GATE_CHECKS
 from tasks.core.spec.checks_hazards import HAZARD_CHECKS
 from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
+from tasks.core.spec.checks_meta import META_CHECKS
 from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
 from tasks.core.spec.checks_parametric import PARAMETRIC_CHECKS
 from tasks.core.spec.checks_sensitivity import SENSITIVITY_CHECKS
@@ -174,6 +175,7 @@ CHECKS: tuple[Check, ...] = (
     *HAZARD_CHECKS,
     *CURVE_CHECKS,
     *PARAMETRIC_CHECKS,
+    *META_CHECKS,
     *OUTCOME_CHECKS,
     *TIME_CHECKS,
     *SURVIVAL_EFFECT_CHECKS,

@@ -178,7 +178,7 @@ def _bias_can_be_analysed(spec: StudySpec) -> Iterator[Fault]:
 
 _LAWS_OF_HAZARDS = ("weibull_ph", "gompertz")
 _OF_EFFECTS = ("empirical_calibration", "e_value")
-_DIFFERENCES = ("mean_difference",)
+_DIFFERENCES = ("mean_difference", "risk_difference", "proportion")
 
 SENSITIVITY_CHECKS: tuple[Check, ...] = (
     Check(("negative_controls", "design", "outcome"), _controls_need_a_comparison),

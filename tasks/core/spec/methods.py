@@ -262,6 +262,17 @@ RULES: Mapping[str, MethodRule] = {
         keys=("control", "measure"),
         table_needs=("control",),
     ),
+    "meta_analysis": MethodRule(
+        "coefficient",
+        kinds=("effect_table",),
+        outcome="none",
+        keys=(
+            *("pooling", "measure", "transformation", "knapp_hartung", "prediction", "terms"),
+            "cumulative",
+        ),
+        table_needs=("pooling",),
+        takes_weights=False,
+    ),
     "e_value": MethodRule(
         "e_value",
         kinds=("effect_table",),
@@ -345,7 +356,7 @@ METHOD_KEYS: tuple[str, ...] = tuple(
 """Keys of an analysis that belong to some methods only."""
 TABLE_KEYS = (
     *("terms", "strata", "cluster", "by", "predict", "penalty", "landmark_days", "hc", "cr"),
-    *("exposure", "wave", "censoring_terms", "model_per_arm"),
+    *("exposure", "wave", "censoring_terms", "model_per_arm", "cumulative"),
 )
 """Those that only the analysis of a registry table has."""
 METHODS_OF_TREATMENT = (

@@ -287,12 +287,16 @@ class EffectRoles(Frozen):
         estimates = [self.estimate, self.std_error, self.scale]
         counts = [bool(self._counts(arm)) for arm in ("target", "comparator")]
         if any(estimates) == any(counts):
-            raise ValueError("give estimate, std_error and scale, or counts of both arms; not both")
+            raise ValueError("give estimate, std_error and scale, or counts of the arms; not both")
         if any(estimates) and not all(estimates):
             raise ValueError("estimate, std_error and scale belong together")
-        if any(counts) and not all(self._is_counted(arm) for arm in ("target", "comparator")):
+        if any(counts) and not (self._is_counted("target") and self._second_arm_is_whole()):
             raise ValueError("each arm needs events, and either non_events or total")
         return self
+
+    def _second_arm_is_whole(self) -> bool:
+        """Whether the comparator is counted, or not there at all: then rows are proportions."""
+        return not self._counts("comparator") or self._is_counted("comparator")
 
     def _counts(self, arm: str) -> list[str]:
         parts = ("events", "non_events", "total")

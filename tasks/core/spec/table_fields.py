@@ -175,8 +175,7 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
     if not isinstance(source, AnalysisTable) or analysis.method == "describe":
         if analysis.method != "describe":
             yield from (field.name for field in role_fields(source))
-        if analysis.control:
-            yield f"x_{analysis.control}"
+        yield from (f"x_{name}" for name in _named_of_effects(analysis))
         return
     wanted = {"person_id", "weight"}
     wanted |= _TIMED if reads_time(source, analysis) else {"outcome"}
@@ -196,6 +195,12 @@ def _names_used(source: TableSource, analysis: Analysis) -> Iterator[str]:
     yield from (f"x_{name}" for name in columns_in(analysis.parsed_censoring_terms))
     yield from (f"x_{name}" for name in _names_of_treatment(source, analysis))
     yield from (f"label_{name}" for name in analysis.exact)
+
+
+def _named_of_effects(analysis: Analysis) -> Iterator[str]:
+    """Yield the columns that an analysis names beside the roles of a table of effects."""
+    yield from (name for name in (analysis.control, analysis.cumulative) if name)
+    yield from columns_in(analysis.parsed_terms)
 
 
 def _names_of_treatment(source: AnalysisTable, analysis: Analysis) -> Iterator[str]:

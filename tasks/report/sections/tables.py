@@ -18,6 +18,7 @@ from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
 from tasks.report.sections.table_adjustment import METHODS, adjustment_tables
 from tasks.report.sections.table_curves import curve_figures
+from tasks.report.sections.table_meta import META, meta_blocks
 from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
 from tasks.report.sections.table_series import is_line, series_figures
 
@@ -134,6 +135,8 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
         blocks.append(Paragraph(words.line("tables.propensity", terms=model, how=how)))
     if analysis.method == PARAMETRIC:
         return [*blocks, *parametric_blocks(context, analysis, rows)]
+    if analysis.method == META:
+        return [*blocks, *meta_blocks(context, analysis, rows)]
     blocks += [
         Paragraph(words.line("tables.not_estimable", note=str(row["note"])))
         for row in rows
