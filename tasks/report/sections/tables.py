@@ -1,5 +1,7 @@
 """Registry tables: which rows each analysis uses, and what it found."""
 
+from collections.abc import Callable, Mapping
+
 from tasks.core.spec import Analysis
 from tasks.report import numbers
 from tasks.report.blocks import (
@@ -20,6 +22,7 @@ from tasks.report.sections.table_adjustment import METHODS, adjustment_tables
 from tasks.report.sections.table_curves import curve_figures
 from tasks.report.sections.table_meta import META, meta_blocks
 from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
+from tasks.report.sections.table_readings import accuracy_blocks
 from tasks.report.sections.table_series import is_line, series_figures
 
 _FIT = ("test", "log_likelihood", "aic", "bic", "concordance")
@@ -48,6 +51,14 @@ _ERRORS = (
     "m_estimation hc0 linearisation cluster stratified mantel_haenszel influence robust".split()
 )
 _WHOLE = ("count", "n_at_risk")
+
+
+_WRITTEN: Mapping[str, Callable[[Context, Analysis, list[Record]], list[Block]]] = {
+    PARAMETRIC: parametric_blocks,
+    META: meta_blocks,
+    "accuracy": accuracy_blocks,
+}
+"""Methods whose results have a form of their own."""
 
 
 def rows_used(context: Context) -> Section:
@@ -133,10 +144,8 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
         model = Run(analysis.propensity, tone="code")
         how = words.term("adjustment", analysis.adjustment)
         blocks.append(Paragraph(words.line("tables.propensity", terms=model, how=how)))
-    if analysis.method == PARAMETRIC:
-        return [*blocks, *parametric_blocks(context, analysis, rows)]
-    if analysis.method == META:
-        return [*blocks, *meta_blocks(context, analysis, rows)]
+    if written := _WRITTEN.get(analysis.method):
+        return [*blocks, *written(context, analysis, rows)]
     blocks += [
         Paragraph(words.line("tables.not_estimable", note=str(row["note"])))
         for row in rows
