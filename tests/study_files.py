@@ -6,6 +6,7 @@ from tasks.core.paths import STUDIES_DIR
 from tasks.core.spec import load_study
 
 NEW_USER, DEVICE = "gibleed_celecoxib_diclofenac", "ai_cxr_triage"
+GRACE = str(STUDIES_DIR / "examples" / "gibleed_grace_period.yaml")
 COHORTS = str(STUDIES_DIR / "examples" / "gibleed_cohorts.yaml")
 DESCRIPTION = str(STUDIES_DIR / "examples" / "gibleed_description.yaml")
 REGISTRY = str(STUDIES_DIR / "examples" / "registry_survival.yaml")

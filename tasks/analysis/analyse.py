@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from tasks.analysis.arms_strategies import cloned
 from tasks.analysis.attrition import ATTRITION_SCHEMA, attrition_rows, attrition_table
 from tasks.analysis.balance import BALANCE_SCHEMA, balance_table, max_smd
 from tasks.analysis.characterise import characterise
@@ -119,13 +120,19 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
         rows += _describe(spec, group) + _diagnose(spec, group)
     for analysis in spec.lake_analyses:
         group = groups[analysis.population]
-        name = "crude" if analysis.adjustment == "none" else analysis.adjustment
-        found = estimate(spec, analysis, group.populations.get(name), group.why)
+        found = estimate(spec, analysis, _population(group, analysis), group.why)
         rows += found + _beside(con, spec, analysis, group, found)
     rows += _of_controls(con, spec, whole)
     rows += characterise(con, spec, whole.populations)
     gates = judge_gates(spec, _judged(spec, groups, balance), rows)
     return Evidence(rows, attrition, balance, gates, _without_a_column(people, spec))
+
+
+def _population(group: Group, analysis: Analysis) -> Population | None:
+    """Return where an analysis is made; nothing where its adjustment could not be."""
+    if analysis.rule.takes_start and group.populations:
+        return cloned(group.people, analysis.adjustment)
+    return group.populations.get("crude" if analysis.adjustment == "none" else analysis.adjustment)
 
 
 def _beside(
@@ -138,7 +145,7 @@ def _beside(
     """Return what an analysis asks for beside its own rows: calibration, E-values."""
     name = "crude" if analysis.adjustment == "none" else analysis.adjustment
     beside = sensitivity_rows(analysis, found)
-    if name in group.populations:
+    if name in group.populations and not analysis.rule.takes_start:
         beside += detectable_row(analysis, found, group.populations[name].is_target)
     if analysis.calibrate:
         controls = load_controls(con, spec, group.people)

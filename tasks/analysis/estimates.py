@@ -15,6 +15,7 @@ from tasks.analysis.arms_curves import (
     survival_scale,
 )
 from tasks.analysis.arms_hazards import arms_fine_gray
+from tasks.analysis.arms_strategies import arms_strategies
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import Population
 from tasks.core.errors import EstimationError
@@ -45,6 +46,7 @@ class Asked:
 
     def __init__(self, spec: StudySpec, analysis: Analysis) -> None:
         self.analysis = analysis
+        self.grace_days = spec.trial.design.grace_period_days
         self.arms = (spec.trial.target.id, spec.trial.comparator.id)
         self._common = {
             "target": spec.trial.target.id,
@@ -400,4 +402,5 @@ METHODS: dict[str, Estimate] = {
     "rmst": arms_rmst,
     "cumulative_incidence": _cumulative_incidence,
     "incidence_rate": _incidence_rate,
+    "clone_censor_weight": arms_strategies,
 }

@@ -15,7 +15,7 @@ from tasks.analysis.covariates import (
     IntArray,
     load_covariates,
 )
-from tasks.core.spec import StudySpec
+from tasks.core.spec import GraceDesign, StudySpec
 
 __all__ = [
     "BoolArray",
@@ -33,7 +33,8 @@ class People:
     """The study population, one entry a person, in the order of `person_id`.
 
     `follow_up_days` counts both ends; `cause` is 0 censored, 1 outcome, 2 competing death;
-    `matrix` has one row a person and one column a covariate.
+    `matrix` has one row a person and one column a covariate. With a grace period `start_days`
+    says when treatment started, in days of follow-up: infinite where it never did.
     """
 
     person_id: IntArray
@@ -42,6 +43,7 @@ class People:
     cause: IntArray
     covariates: tuple[Covariate, ...]
     matrix: FloatArray
+    start_days: FloatArray | None = None
 
     @property
     def has_outcome(self) -> BoolArray:
@@ -61,6 +63,7 @@ class People:
             self.cause[kept],
             self.covariates,
             self.matrix[kept],
+            None if self.start_days is None else self.start_days[kept],
         )
 
 
@@ -85,7 +88,19 @@ def load_people(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> People:
         cause=subjects["cause"].astype(np.int64),
         covariates=made.covariates if made else (),
         matrix=made.dense if made else np.empty((subjects["person_id"].size, 0)),
+        start_days=_start_days(con) if isinstance(spec.design, GraceDesign) else None,
     )
+
+
+def _start_days(con: duckdb.DuckDBPyConnection) -> FloatArray:
+    """Return when treatment started, in the order of `person_id`; day 1 follows time zero."""
+    found = _columns(
+        con,
+        "select coalesce(treatment_start.start_day, 'infinity'::double) as start_day "
+        "from cohort.subject inner join cohort.treatment_start using (person_id) "
+        "order by subject.person_id",
+    )
+    return found["start_day"].astype(float)
 
 
 def _columns(con: duckdb.DuckDBPyConnection, query: str) -> dict[str, NDArray[Any]]:

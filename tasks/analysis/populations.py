@@ -34,7 +34,24 @@ ESTIMAND = {
     "matched": "atm",
     "stratified": "ate",
     "entropy_balanced": "att",
+    "initiation_weights": "ate",
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Initiation:
+    """When treatment started, in days of follow-up (infinite: never), and what may drive it."""
+
+    start_days: FloatArray
+    x: FloatArray
+    names: tuple[str, ...]
+
+    def named(self, exc: EstimationError) -> EstimationError:
+        """Return an error of the models of starting with the covariates that it counts named."""
+        if "counted from 0" not in exc.what:
+            return exc
+        listed = ", ".join(f"{place} = {name}" for place, name in enumerate(self.names))
+        return EstimationError(exc.where, f"{exc.what}: {listed}", exc.fix)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +60,8 @@ class Population:
 
     `rows` are places in the arrays of `People`; `weights` is None where everybody counts once;
     `cluster` groups people whose follow-up is not independent (matched pairs); `stratum` those
-    of like scores; `estimated` are the weights with what their fit adds to a variance.
+    of like scores; `estimated` are the weights with what their fit adds to a variance;
+    `initiation` is when treatment started, where strategies have a grace period.
     """
 
     name: str
@@ -55,6 +73,7 @@ class Population:
     cluster: IntArray | None
     stratum: IntArray | None = None
     estimated: EstimatedWeights | None = None
+    initiation: Initiation | None = None
 
     @property
     def estimand(self) -> str:

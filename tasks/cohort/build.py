@@ -10,6 +10,7 @@ from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
 from tasks.cohort.covariates import build_covariates, tables_described
 from tasks.cohort.delivered import count_delivered
 from tasks.cohort.eligibility import (
+    NOT_STARTED,
     find_censoring,
     judge_populations,
     judge_rules,
@@ -25,6 +26,7 @@ from tasks.core.spec import (
     CohortOutcome,
     Design,
     DeviceShownDesign,
+    GraceDesign,
     LakeSource,
     NewUserDesign,
     StudySpec,
@@ -79,6 +81,13 @@ ENTERING = {
     ),
     "comparative_cohort": Entering(
         read=(), first=None, raw_steps=("in_cohort",), entry="first_span", after=_OF_TWO_ENTRIES
+    ),
+    "start_within_grace": Entering(
+        read=(),
+        first="cohort.treatment_start",
+        raw_steps=("in_cohort",),
+        entry="first_span",
+        after=(NOT_STARTED,),
     ),
 }
 _READ_BY_ALL = ("person", "observation_period", "condition_occurrence", "death")
@@ -173,7 +182,7 @@ def cohort_params(spec: StudySpec) -> Mapping[str, object]:
         "outcome": spec.trial.outcome.id,
         "raw_steps": list(entering.raw_steps),
         "steps": list(entering.steps(tuple(rule.id for rule in design.eligibility))),
-        "is_split_by_entry": isinstance(design, DeviceShownDesign),
+        "is_split_by_entry": isinstance(design, DeviceShownDesign | GraceDesign),
         "prior_observation_days": design.prior_observation_days,
         "prior_outcome_days": design.prior_outcome_days,
         "risk_start_anchor": _anchor(design.risk_start),
@@ -192,6 +201,14 @@ def _entry_params(spec: StudySpec, design: Design) -> Mapping[str, object]:
             "common_period": design.common_period,
             "keep_first": design.in_both_arms == "keep_first",
             **{f"{k}_cohort": a.cohort for k, a in arms.items() if isinstance(a, CohortArm)},
+        }
+    if isinstance(design, GraceDesign):
+        return {
+            "common_period": False,
+            "keep_first": False,
+            "entry_cohort": design.entry_cohort,
+            "treatment_cohort": design.treatment_cohort,
+            "grace_period_days": design.grace_period_days,
         }
     device = spec.device
     return {

@@ -30,7 +30,7 @@ from tasks.core.disclosure_cells import is_dropped, is_small, protect_cells, sma
 from tasks.core.disclosure_controls import protect_controls
 from tasks.core.disclosure_levels import hide_contrasts
 from tasks.core.errors import DisclosureError, Message
-from tasks.core.results import AT_RISK, withheld
+from tasks.core.results import AT_RISK, BEHIND, withheld
 from tasks.core.spec.methods import ADJUSTMENT_OPTIONS
 
 __all__ = ["Released", "is_small", "release", "release_quality", "threshold"]
@@ -288,6 +288,8 @@ def _hide_stratum(row: Row, closed: set[object]) -> Row:
 
 
 def _hide_small(row: Row, hidden: set[object], k: int) -> Row:
+    if any(is_small(count, k) for count in _behind(row)):
+        return withheld(row)
     if _stratum(row) is not None:
         return row
     about_outcome = row.get("outcome") is not None and row["population"] in hidden
@@ -295,6 +297,12 @@ def _hide_small(row: Row, hidden: set[object], k: int) -> Row:
     if about_outcome or about_matched or is_small(row.get("n"), k):
         return withheld(row)
     return row
+
+
+def _behind(row: Row) -> tuple[object, ...]:
+    """Return the counts of persons or outcomes that a number rests on and no column holds."""
+    found = row.get(BEHIND)
+    return found if isinstance(found, tuple) else ()
 
 
 def _hide_sites(rows: list[Row], k: int) -> list[Row]:

@@ -73,7 +73,10 @@ def _any_small(counts: object, k: int) -> bool:
 
 
 def hide_contrasts(rows: list[Row]) -> list[Row]:
-    """Withhold contrasts of two risks on a day on which one of the two is withheld."""
+    """Withhold contrasts of two risks on a day on which one of the two is withheld.
+
+    With them go the E-values that are made of such a contrast.
+    """
     lost = {
         _point(row, row.get("arm"))
         for row in rows
@@ -82,7 +85,7 @@ def hide_contrasts(rows: list[Row]) -> list[Row]:
     return [
         withheld(row)
         if row["status"] == "ok"
-        and row["estimate_name"] in ("risk_difference", "risk_ratio")
+        and {row["estimate_name"], row.get("statistic_name")} & {"risk_difference", "risk_ratio"}
         and {_point(row, row.get("target")), _point(row, row.get("comparator"))} & lost
         else row
         for row in rows

@@ -234,8 +234,8 @@ def _events(rows: Sequence[Row], analysis: Analysis) -> int:
     ]
     whole = [_whole(row) for row in own if row.get("arm") is None]
     arms: dict[object, int] = {}
-    for row in own:
-        if row.get("arm") is not None:
+    for row in own:  # outcomes of clones belong to both strategies: they are not added up
+        if row.get("arm") is not None and row.get("strategy") is None:
             arms[row["arm"]] = max(arms.get(row["arm"], 0), _whole(row))
     return max([*whole, sum(arms.values())], default=0)
 

@@ -48,6 +48,8 @@ _OF_DESIGN = {
     "in_both_arms": "eligibility",
     "eligibility": "eligibility",
     "populations": "eligibility",
+    "entry_cohort": "eligibility",
+    "treatment_cohort": "exposure",
     "strategies": "exposure",
     "assignment": "exposure",
     "grace_period_days": "exposure",

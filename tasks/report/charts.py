@@ -22,6 +22,7 @@ ADJUSTMENT_LOOK = {
     "iptw_att": ("#D55E00", "triangle-down"),
     "stratified": ("#56B4E9", "cross"),
     "entropy_balanced": ("#E69F00", "triangle-right"),
+    "initiation_weights": ("#8C6D00", "triangle-left"),
     "overlap": ("#0072B2", "diamond"),
     "matched": ("#CC79A7", "square"),
 }

@@ -18,7 +18,7 @@ from tasks.core.spec.cohorts import (
     SexRule,
     Window,
 )
-from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
+from tasks.core.spec.design import DeviceShownDesign, GraceDesign, NewUserDesign
 from tasks.report.diagrams import Bar, Lane, Timeline
 from tasks.report.voice import Voice
 
@@ -60,6 +60,8 @@ def time_zero(voice: Voice) -> str:
         return voice("time.zero_new_user", target=target, comparator=comparator)
     if isinstance(design, DeviceShownDesign):
         return voice("time.zero_image", image=voice.zero.code_list(design.image))
+    if isinstance(design, GraceDesign):
+        return voice("time.zero_grace", cohort=voice.cohort_name(design.entry_cohort))
     return voice("time.zero_cohorts", target=target, comparator=comparator)
 
 

@@ -17,9 +17,9 @@ from tasks.report.protocol.markdown import escaped, markdown
 from tasks.report.protocol.page import html_page
 from tasks.report.texts import texts_of
 from tasks.report.voice import PROTOCOL_FILE
-from tests.study_files import COHORTS, DESCRIPTION, DEVICE, NEW_USER, REGISTRY, changed_spec
+from tests.study_files import COHORTS, DESCRIPTION, DEVICE, GRACE, NEW_USER, REGISTRY, changed_spec
 
-STUDIES = (DESCRIPTION, NEW_USER, DEVICE, COHORTS, REGISTRY)
+STUDIES = (DESCRIPTION, NEW_USER, DEVICE, COHORTS, REGISTRY, GRACE)
 ANNEXES = ["references", "appendix"]
 NINE = "title_page abstract amendments milestones rationale question methods limitations protection"
 

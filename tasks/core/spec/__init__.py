@@ -38,9 +38,11 @@ from tasks.core.spec.design import (
     DeviceShownDesign,
     DrugArm,
     EraAnchor,
+    GraceDesign,
     NewUserDesign,
     Outcome,
     SpanAnchor,
+    StrategyArm,
     ZeroAnchor,
 )
 from tasks.core.spec.estimands import (
@@ -84,6 +86,7 @@ __all__ = [
     "EraAnchor",
     "Estimand",
     "Gate",
+    "GraceDesign",
     "IntercurrentEvent",
     "LakeSource",
     "MeasurementCovariates",
@@ -97,6 +100,7 @@ __all__ = [
     "SiteCovariate",
     "SpanAnchor",
     "Strategies",
+    "StrategyArm",
     "Study",
     "StudyPopulation",
     "StudySpec",

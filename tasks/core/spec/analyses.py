@@ -13,6 +13,7 @@ from tasks.core.spec.index_tests import Hypothesis, IndexTest
 from tasks.core.spec.methods import (
     ADJUSTMENT_KEYS,
     ADJUSTMENT_OPTIONS,
+    INITIATION,
     METHOD_KEYS,
     RULES,
     TABLE_KEYS,
@@ -23,8 +24,16 @@ from tasks.core.spec.missing import MissingData
 from tasks.core.spec.terms import MAX_LENGTH, Term, parse_terms
 
 Adjustment = Literal[
-    "none", "iptw_ate", "iptw_att", "overlap", "matched", "stratified", "entropy_balanced"
+    "none",
+    "iptw_ate",
+    "iptw_att",
+    "overlap",
+    "matched",
+    "stratified",
+    "entropy_balanced",
+    "initiation_weights",
 ]
+_OF_ARMS = tuple(name for name in ADJUSTMENT_OPTIONS if name != INITIATION)
 Share = Annotated[float, Field(ge=0, le=1)]
 DayOfCurve = Annotated[
     int | float,
@@ -443,6 +452,10 @@ class Analysis(Frozen):
             raise ValueError(f"adjustment is missing: one of {', '.join(ADJUSTMENT_OPTIONS)}")
         if self.source is not None and self.adjustment != "none" and not self.rule.adjusts:
             raise ValueError(f"method {self.method} takes no adjustment; adjust it by its terms")
+        fits = ("none", INITIATION) if self.rule.takes_start else _OF_ARMS
+        if self.adjustment not in fits:
+            what = f"adjustment {self.adjustment} is not one of method {self.method}"
+            raise ValueError(f"{what}; write one of {', '.join(fits)}")
         return self
 
     @model_validator(mode="after")

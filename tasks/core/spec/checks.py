@@ -17,6 +17,7 @@ from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
 from tasks.core.spec.checks_gates import GATE_CHECKS
+from tasks.core.spec.checks_grace import GRACE_CHECKS
 from tasks.core.spec.checks_hazards import HAZARD_CHECKS
 from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_meta import META_CHECKS
@@ -36,6 +37,8 @@ from tasks.core.spec.design import (
     DeviceArm,
     DeviceShownDesign,
     DrugArm,
+    GraceDesign,
+    StrategyArm,
 )
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.unread import BLOCKS_IN_PART, KEYS_OF_LISTS, Unread, lists_in_raw
@@ -82,6 +85,8 @@ def _arm_of(design: Design) -> tuple[type[Arm], str]:
     """Return the kind of arm of a design, and the key that makes it."""
     if isinstance(design, DeviceShownDesign):
         return DeviceArm, "shown"
+    if isinstance(design, GraceDesign):
+        return StrategyArm, "starts"
     return (CohortArm, "cohort") if isinstance(design, CohortDesign) else (DrugArm, "code_list")
 
 
@@ -167,6 +172,7 @@ CHECKS: tuple[Check, ...] = (
     Check(("analyses", "covariates"), _adjusts_with_something, ("covariates",)),
     *CODE_LIST_CHECKS,
     *DESIGN_CHECKS,
+    *GRACE_CHECKS,
     *ESTIMAND_CHECKS,
     *GATE_CHECKS,
     *HINDSIGHT_CHECKS,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from tasks.core.spec.analyses import Analysis
+from tasks.core.spec.design import GraceDesign
 from tasks.core.spec.estimands import METHODS_OF_MEASURES, Estimand
 from tasks.core.spec.faults import Check, Fault
 from tasks.core.spec.whole import StudySpec
@@ -73,7 +74,7 @@ def _primary_estimates_its_measure(spec: StudySpec) -> Iterator[Fault]:
     if spec.design is None:
         return
     for estimand in spec.design.estimands:
-        needed = METHODS_OF_MEASURES[estimand.summary_measure]
+        needed = _method_of(spec, estimand)
         for place, analysis in _of_the_lake(spec):
             is_primary = analysis.role == "primary" and analysis in _serving(spec, estimand)
             if is_primary and analysis.method != needed:
@@ -81,6 +82,12 @@ def _primary_estimates_its_measure(spec: StudySpec) -> Iterator[Fault]:
                 what = f"method {analysis.method} {said}"
                 fix = f"use method {needed}, or change summary_measure of {estimand.id}."
                 yield Fault(("analyses", place, "method"), what, fix, CODE)
+
+
+def _method_of(spec: StudySpec, estimand: Estimand) -> str:
+    if isinstance(spec.design, GraceDesign):
+        return "clone_censor_weight"
+    return METHODS_OF_MEASURES[estimand.summary_measure]
 
 
 def _hazard_ratio_has_an_absolute_companion(spec: StudySpec) -> Iterator[Fault]:

@@ -24,6 +24,8 @@ METHODS_OF_MEASURES: dict[str, str] = {
     "rate_difference": "incidence_rate",
 }
 """The method of an analysis that estimates a summary measure."""
+MEASURES_OF_STRATEGIES = ("risk_difference", "risk_ratio", "rmst_difference")
+"""Those that clone_censor_weight estimates, of strategies with a grace period."""
 
 
 class Strategies(Frozen):

@@ -87,9 +87,12 @@ ADJUSTMENT_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "matched": (*_SCORE, "caliper_sd", "ratio", "exact"),
     "stratified": (*_SCORE, "n_strata"),
     "entropy_balanced": ("propensity",),
+    "initiation_weights": (),
 }
 """The keys of an analysis that each adjustment uses."""
 ADJUSTMENT_KEYS = tuple(dict.fromkeys(key for keys in ADJUSTMENT_OPTIONS.values() for key in keys))
+INITIATION = "initiation_weights"
+"""The adjustment of strategies with a grace period: for who starts when."""
 WEIGHTED = ("iptw_ate", "iptw_att", "overlap", "entropy_balanced")
 
 _WHOSE = ("person_id", "reader", "modality", "site", "weight")
@@ -245,6 +248,8 @@ RULES: Mapping[str, MethodRule] = {
             *("interval_days", "replicates", "seed", "bootstrap_interval"),
         ),
         table_needs=("grace_days", "seed"),
+        lake_needs=("seed",),
+        lake_estimate="risk_difference",
         takes_start=True,
         takes_entry=True,
     ),
@@ -356,7 +361,7 @@ METHOD_KEYS: tuple[str, ...] = tuple(
 """Keys of an analysis that belong to some methods only."""
 TABLE_KEYS = (
     *("terms", "strata", "cluster", "by", "predict", "penalty", "landmark_days", "hc", "cr"),
-    *("exposure", "wave", "censoring_terms", "model_per_arm", "cumulative"),
+    *("exposure", "wave", "censoring_terms", "model_per_arm", "cumulative", "grace_days"),
 )
 """Those that only the analysis of a registry table has."""
 METHODS_OF_TREATMENT = (

@@ -19,11 +19,11 @@ from tasks.core.spec.covariates import Covariate
 from tasks.core.spec.design import Arm, Design, Device, Outcome
 from tasks.core.spec.estimands import Estimand
 from tasks.core.spec.gates import Waiver
-from tasks.core.spec.methods import ADJUSTMENT_OPTIONS
+from tasks.core.spec.methods import ADJUSTMENT_OPTIONS, INITIATION
 from tasks.core.spec.sources import LakeSource, Source, TableSource
 from tasks.core.spec.study import Privacy, Report, Study
 
-_ADJUSTMENTS = tuple(name for name in ADJUSTMENT_OPTIONS if name != "none")
+_ADJUSTMENTS = tuple(name for name in ADJUSTMENT_OPTIONS if name not in ("none", INITIATION))
 
 
 @dataclass(frozen=True, slots=True)

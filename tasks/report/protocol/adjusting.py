@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.core.spec.analyses import Analysis
-from tasks.core.spec.methods import METHODS_OF_TREATMENT
+from tasks.core.spec.methods import INITIATION, METHODS_OF_TREATMENT
 from tasks.core.spec.terms import columns_in
 from tasks.report.blocks import Block, Bullets, Run, Runs, runs
 from tasks.report.generic import items_of, said_of
@@ -30,6 +30,7 @@ _MEASURES = {
     "nelson_aalen": "cumulative_hazard",
     "cumulative_incidence": "cumulative_incidence",
     "incidence_rate": "incidence_rate",
+    "clone_censor_weight": "risk_difference",
     **dict.fromkeys(METHODS_OF_TREATMENT, "mean_difference"),
 }
 
@@ -112,6 +113,18 @@ def propensity(voice: Voice) -> list[Block]:
     said_so += [voice(f"propensity.{name}") for name in used]
     head = Run(voice("propensity.title") + ". ", tone="strong")
     return [paragraph(head, " ".join(said_so))]
+
+
+def initiation(voice: Voice) -> list[Block]:
+    """Say how clones of a grace period are censored and weighted, where the study makes some."""
+    cloned = [a for a in voice.spec.lake_analyses if a.rule.takes_start]
+    if not voice.spec.has_trial or not cloned:
+        return []
+    is_adjusted = any(analysis.adjustment == INITIATION for analysis in cloned)
+    named = ", ".join(covariate.id for covariate in voice.spec.covariates)
+    covariates = named if is_adjusted and named else voice("initiation.none")
+    head = Run(voice("initiation.title") + ". ", tone="strong")
+    return [paragraph(head, voice("initiation.text", covariates=covariates))]
 
 
 def sensitivity(voice: Voice) -> list[Block]:
