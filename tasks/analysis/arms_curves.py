@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.analysis.arms_adjusted import strata_of_test
+from tasks.analysis.arms_bootstrap import bootstrapped_rows
 from tasks.analysis.people import FloatArray
 from tasks.analysis.table_asked import finite
 from tasks.core.results import AT_RISK
@@ -100,7 +101,7 @@ def arms_rmst(asked: Asked, people: Population) -> list[Row]:
         asked.contrast(people, name, found, unit=unit, se_method=means[0].se_method, **where)
         for name, unit, found in mean_contrasts(means[0], means[1])
     ]
-    return rows
+    return bootstrapped_rows(asked, people, rows)
 
 
 def arms_quantiles(asked: Asked, members: Population, arm: str, curve: SurvivalCurve) -> list[Row]:

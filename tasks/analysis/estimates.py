@@ -6,6 +6,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tasks.analysis.arms_adjusted import by_strata, fitted_weights
+from tasks.analysis.arms_bootstrap import (
+    bootstrapped_arms_cox,
+    bootstrapped_rows,
+    is_bootstrapped,
+    with_limits_of_arms,
+)
 from tasks.analysis.arms_curves import (
     arms_gray,
     arms_hazard,
@@ -14,10 +20,12 @@ from tasks.analysis.arms_curves import (
     arms_rmst,
     survival_scale,
 )
+from tasks.analysis.arms_effects import arms_doubly_robust, arms_standardised
 from tasks.analysis.arms_hazards import arms_fine_gray
 from tasks.analysis.arms_strategies import arms_strategies
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import Population
+from tasks.analysis.table_asked import TIME
 from tasks.core.errors import EstimationError
 from tasks.core.results import AT_RISK, UNBOUNDED, result_row
 from tasks.core.spec import Analysis, StudySpec
@@ -35,7 +43,6 @@ from tasks.stats.survival import (
 )
 
 DAYS_PER_1000_PERSON_YEARS = 365_250
-TIME = {"at_kind": "time_days"}
 
 Row = dict[str, object]
 Estimate = Callable[["Asked", Population], list[Row]]
@@ -141,15 +148,20 @@ def _cox(asked: Asked, people: Population) -> list[Row]:
     analysis, x = asked.analysis, people.is_target.astype(float)[:, None]
     ties = analysis.ties or "efron"
     method = f"cox_{ties}"
-    fit = cox(
-        people.follow_up_days,
-        people.has_outcome,
-        x,
-        ties=ties,
-        weights=people.weights,
-        robust=analysis.std_error == "robust",
-        cluster=people.cluster,
-        strata=people.stratum,
+    drawn = bootstrapped_arms_cox(asked, people, x) if is_bootstrapped(analysis) else None
+    fit = (
+        drawn.fit
+        if drawn is not None
+        else cox(
+            people.follow_up_days,
+            people.has_outcome,
+            x,
+            ties=ties,
+            weights=people.weights,
+            robust=analysis.std_error == "robust",
+            cluster=people.cluster,
+            strata=people.stratum,
+        )
     )
     rows = [
         asked.row(
@@ -170,7 +182,10 @@ def _cox(asked: Asked, people: Population) -> list[Row]:
             n_clusters=fit.n_clusters,
         )
     ]
-    rows += fitted_weights(people, rows[0], ties)
+    if drawn is None:
+        rows += fitted_weights(people, rows[0], ties)
+    else:
+        rows = [with_limits_of_arms(asked, drawn, rows[0])]
     if analysis.std_error == "profile_likelihood":
         rows.append(_profile(asked, people, rows[0], x))
     rows.append(_proportional_hazards(asked, people, x, method))
@@ -236,7 +251,7 @@ def _kaplan_meier(asked: Asked, people: Population) -> list[Row]:
         rows += _beyond(asked, members, "survival", arm, table[table > curve.time[-1]])
         rows.append(_median(asked, members, arm, median_survival(curve)))
         rows += arms_quantiles(asked, members, arm, curve)
-    return rows
+    return bootstrapped_rows(asked, people, rows)
 
 
 def _steps(
@@ -355,7 +370,7 @@ def _cumulative_incidence(asked: Asked, people: Population) -> list[Row]:
             rows.append(
                 asked.contrast(people, name, found_contrast, at=day, se_method=method, **TIME)
             )
-    return rows
+    return bootstrapped_rows(asked, people, rows)
 
 
 def _incidence_rate(asked: Asked, people: Population) -> list[Row]:
@@ -403,4 +418,6 @@ METHODS: dict[str, Estimate] = {
     "cumulative_incidence": _cumulative_incidence,
     "incidence_rate": _incidence_rate,
     "clone_censor_weight": arms_strategies,
+    "g_computation": arms_standardised,
+    "aipw": arms_doubly_robust,
 }

@@ -61,7 +61,8 @@ class Population:
     `rows` are places in the arrays of `People`; `weights` is None where everybody counts once;
     `cluster` groups people whose follow-up is not independent (matched pairs); `stratum` those
     of like scores; `estimated` are the weights with what their fit adds to a variance;
-    `initiation` is when treatment started, where strategies have a grace period.
+    `initiation` is when treatment started, where strategies have a grace period;
+    `people` is everybody, with the covariates.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Population:
     stratum: IntArray | None = None
     estimated: EstimatedWeights | None = None
     initiation: Initiation | None = None
+    people: People | None = None
 
     @property
     def estimand(self) -> str:
@@ -225,6 +227,7 @@ def _some(
         more.get("cluster"),
         more.get("stratum"),
         weights,
+        people=people,
     )
 
 

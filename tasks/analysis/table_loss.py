@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tasks.analysis.design_columns import design_columns
-from tasks.analysis.estimates import TIME
-from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_asked import TIME, AskedOfTable, Row
 from tasks.analysis.table_bootstrap import numbers, plan_of
 from tasks.analysis.table_models import with_names
 from tasks.analysis.table_rows import TableRows

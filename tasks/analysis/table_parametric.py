@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.analysis.design_columns import design_columns
-from tasks.analysis.estimates import TIME
 from tasks.analysis.people import FloatArray
-from tasks.analysis.table_asked import AskedOfTable, Row, finite
+from tasks.analysis.table_asked import TIME, AskedOfTable, Row, finite
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
 from tasks.core.spec.analyses import Distribution

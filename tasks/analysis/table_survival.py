@@ -6,9 +6,9 @@ import numpy as np
 
 from tasks.analysis.arms_curves import mean_contrasts, mean_values, name_of_test, survival_scale
 from tasks.analysis.design_columns import design_columns
-from tasks.analysis.estimates import DAYS_PER_1000_PERSON_YEARS, TIME
+from tasks.analysis.estimates import DAYS_PER_1000_PERSON_YEARS
 from tasks.analysis.people import FloatArray, IntArray
-from tasks.analysis.table_asked import AskedOfTable, Row, finite
+from tasks.analysis.table_asked import TIME, AskedOfTable, Row, finite
 from tasks.analysis.table_loss import curves_weighted_for_loss, means_weighted_for_loss
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError

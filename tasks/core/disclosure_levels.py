@@ -80,7 +80,8 @@ def hide_contrasts(rows: list[Row]) -> list[Row]:
     lost = {
         _point(row, row.get("arm"))
         for row in rows
-        if row["estimate_name"] == "cumulative_incidence" and row["status"] == "suppressed"
+        if row["estimate_name"] in ("cumulative_incidence", "survival")
+        and row["status"] == "suppressed"
     }
     return [
         withheld(row)

@@ -6,6 +6,7 @@ from math import isnan
 from typing import Any
 from urllib.parse import urlencode
 
+from tasks.core.spec.methods import BY_MODELS
 from tasks.report import numbers
 from tasks.report.blocks import Run, Runs, Tone, runs
 from tasks.report.model import POPULATION_OF, Language, Record, ReportInputs
@@ -113,7 +114,8 @@ class Context:
         """Name the population of a results row, and that within the study where it is one."""
         if row is None:
             return self.words.term("population", None)
-        name = self.words.term("population", row["population"])
+        is_modelled = row["population"] == "crude" and row.get("method") in BY_MODELS
+        name = self.words.term("population", row["method"] if is_modelled else row["population"])
         level = row.get("stratum_level")
         if row.get("stratum_name") != "population" or level is None:
             return name

@@ -22,6 +22,9 @@ MORE = [
     {"method": "fine_gray", "variant": "crr"},
     {"method": "nelson_aalen", "table_days": [30]},
     {"method": "gray_test"},
+    {"method": "g_computation", "table_days": [30], "horizon_days": 20},
+    {"method": "aipw", "table_days": [30]},
+    {"method": "aipw", "horizon_days": 20, "model_per_arm": True},
 ]
 SPEC = SPEC.model_copy(
     update={

@@ -421,7 +421,8 @@ class Analysis(Frozen):
         if missing := [name for name in self._needed() if getattr(self, name) is None]:
             raise ValueError(f"method {self.method} needs {' and '.join(missing)}")
         unweighted = self.adjustment in {"none", "stratified"}
-        if self.method == "cox" and not unweighted and self.std_error != "robust":
+        of_weights = ("robust",) if self.source else ("robust", "bootstrap")
+        if self.method == "cox" and not unweighted and self.std_error not in of_weights:
             raise ValueError("weighted and matched Cox models need std_error: robust")
         if not self.rule.takes_weights and self.adjustment in WEIGHTED:
             raise ValueError(f"method {self.method} has no weighted form; use none or matched")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from tasks.core.explain import nearest
 from tasks.core.spec.checks_adjustment import ADJUSTMENT_CHECKS
+from tasks.core.spec.checks_bootstrap import BOOTSTRAP_CHECKS
 from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
 from tasks.core.spec.checks_curves import CURVE_CHECKS
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
@@ -184,6 +185,7 @@ CHECKS: tuple[Check, ...] = (
     *META_CHECKS,
     *OUTCOME_CHECKS,
     *TIME_CHECKS,
+    *BOOTSTRAP_CHECKS,
     *SURVIVAL_EFFECT_CHECKS,
     *ADJUSTMENT_CHECKS,
     *WHOLE_CHECKS,

@@ -128,7 +128,7 @@ RULES: Mapping[str, MethodRule] = {
         "survival",
         keys=(
             *("table_days", "by", "conf_type", "quantiles", "landmark_days", "cluster"),
-            *OF_LOSS,
+            *("std_error", *OF_LOSS),
         ),
         lake_estimate="survival",
         is_grouped=True,
@@ -160,7 +160,7 @@ RULES: Mapping[str, MethodRule] = {
     ),
     "rmst": MethodRule(
         "rmst",
-        keys=("horizon_days", "by", "terms", "landmark_days", *OF_LOSS),
+        keys=("horizon_days", "by", "terms", "landmark_days", "std_error", *OF_LOSS),
         table_needs=("horizon_days",),
         lake_needs=("horizon_days",),
         lake_estimate="rmst_difference",
@@ -170,7 +170,10 @@ RULES: Mapping[str, MethodRule] = {
     ),
     "cumulative_incidence": MethodRule(
         "cumulative_incidence",
-        keys=("table_days", "by", "conf_type", "variance", "landmark_days"),
+        keys=(
+            *("table_days", "by", "conf_type", "variance", "landmark_days"),
+            *("std_error", "replicates", "seed", "bootstrap_interval"),
+        ),
         lake_estimate="cumulative_incidence",
         is_grouped=True,
         takes_entry=True,
@@ -301,6 +304,7 @@ RULES: Mapping[str, MethodRule] = {
         outcome=_OR_TIME,
         keys=("terms", "effect", *OF_SURVIVAL),
         table_needs=("terms",),
+        lake_estimate="risk_difference",
         takes_weights=False,
     ),
     "aipw": MethodRule(
@@ -308,6 +312,7 @@ RULES: Mapping[str, MethodRule] = {
         outcome=_OR_TIME,
         keys=("terms", "effect", *_OF_SCORE, *OF_SURVIVAL, "censoring_terms"),
         table_needs=("terms", "propensity"),
+        lake_estimate="risk_difference",
         takes_weights=False,
     ),
     "tmle": MethodRule(
@@ -361,9 +366,11 @@ METHOD_KEYS: tuple[str, ...] = tuple(
 """Keys of an analysis that belong to some methods only."""
 TABLE_KEYS = (
     *("terms", "strata", "cluster", "by", "predict", "penalty", "landmark_days", "hc", "cr"),
-    *("exposure", "wave", "censoring_terms", "model_per_arm", "cumulative", "grace_days"),
+    *("exposure", "wave", "censoring_terms", "cumulative", "grace_days"),
 )
 """Those that only the analysis of a registry table has."""
+BY_MODELS = ("g_computation", "aipw")
+"""Those that adjust two arms of the lake by models that have its covariates."""
 METHODS_OF_TREATMENT = (
     "mean_difference",
     "g_computation",
