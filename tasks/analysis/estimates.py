@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tasks.analysis import fitted_curves
 from tasks.analysis.arms_adjusted import by_strata, fitted_weights
 from tasks.analysis.arms_bootstrap import (
     bootstrapped_arms_cox,
@@ -41,6 +42,7 @@ from tasks.stats.survival import (
     median_survival,
     survival_at,
 )
+from tasks.stats.weighted_curves import WeightedArms
 
 DAYS_PER_1000_PERSON_YEARS = 365_250
 
@@ -128,9 +130,27 @@ def estimate(
         if population is None:
             fix = "look at the balance table for a covariate that separates the arms."
             raise EstimationError(analysis.adjustment, why, fix)
-        return METHODS[analysis.method](asked, by_strata(analysis.method, population))
+        made = METHODS[analysis.method](asked, by_strata(analysis.method, population))
+        return made + _fitted_curves(asked, population, made)
     except EstimationError as exc:
         return [_not_estimable(asked, population, exc)]
+
+
+def _fitted_curves(asked: Asked, people: Population, made: list[Row]) -> list[Row]:
+    """Return rows of curves and means again, with errors that count the fit of the weights.
+
+    None where resamples have fitted the weights anew already.
+    """
+    is_curve = asked.analysis.method in fitted_curves.METHODS
+    if people.estimated is None or not is_curve or is_bootstrapped(asked.analysis):
+        return []
+    competes = asked.analysis.method == "cumulative_incidence"
+    cause = people.cause if competes else people.has_outcome.astype(np.int64)
+    arms = WeightedArms(people.follow_up_days, cause, people.is_target, people.estimated)
+    target = asked.arms[0]
+    return fitted_curves.fitted_rows(
+        made, asked.analysis, arms, lambda row: row.get("arm") == target
+    )
 
 
 def _not_estimable(asked: Asked, population: Population | None, exc: EstimationError) -> Row:

@@ -44,6 +44,11 @@ def place(path: str, **where: object) -> str:
     return f"{path}?{query}" if query else path
 
 
+def counted_first(rows: Iterable[Record]) -> list[Record]:
+    """Put numbers whose errors count every fitted model before the same with other errors."""
+    return sorted(rows, key=lambda row: row["se_method"] != "m_estimation")
+
+
 def _key(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 

@@ -76,9 +76,13 @@ def test_it_is_published_with_a_report_in_both_languages(published):
     for language, said in (
         (
             "en",
-            ("balance of the arms before and after", "Model of the treatment", "weights fitted"),
+            (
+                "balance of the arms before and after",
+                "Model of the treatment",
+                "fitted models counted",
+            ),
         ),
-        ("ko", ("보정 전후 군 간 균형", "처치 모형", "가중치 추정 반영")),
+        ("ko", ("보정 전후 군 간 균형", "처치 모형", "적합 모형 반영")),
         ("en", ("per 1,000 person-years", "in days", "null model", "fin 1, expected")),
         ("ko", ("1,000인년당", "단위: 일", "영모형", "fin 1, 기대 사건 수")),
         ("en", ("longer than the landmark", "10.0% with the event", "Gray", "mean time lost")),

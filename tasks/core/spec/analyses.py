@@ -266,7 +266,7 @@ class Analysis(Frozen):
         Field(description="Distribution of the outcome; the link is its canonical one."),
     ] = None
     correlation: Annotated[
-        Literal["independence", "exchangeable", "ar1"] | None,
+        Literal["independence", "exchangeable", "ar1", "unstructured"] | None,
         Field(description="Working correlation within clusters."),
     ] = None
     small_sample: Annotated[

@@ -14,7 +14,7 @@ from tasks.report.blocks import (
     runs,
 )
 from tasks.report.charts import CurveText, curve_chart, survival_domain
-from tasks.report.context import Context
+from tasks.report.context import Context, counted_first
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
 
@@ -153,7 +153,7 @@ def curve_table(context: Context, estimate: str, analysis: str) -> Table:
     words = context.words
     rows = context.find(estimate, analysis_id=analysis, term="table")
     days = sorted({row["at"] for row in rows})
-    by_place = {(row["at"], row["arm"]): row for row in rows}
+    by_place = {(row["at"], row["arm"]): row for row in reversed(counted_first(rows))}
     risk = {
         (row["at"], row["arm"]): row
         for row in context.find("n_at_risk", analysis_id=analysis, term="table")
