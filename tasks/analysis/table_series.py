@@ -10,6 +10,7 @@ from tasks.analysis.table_asked import AskedOfTable, Row
 from tasks.analysis.table_regression import Coefficients, coefficient_row
 from tasks.analysis.table_rows import Array
 from tasks.core.errors import EstimationError
+from tasks.core.results import OBSERVED_MEAN
 from tasks.stats.few_sites import MIN_DRAWS, FewSitesTest, roll_out_test, wild_bootstrap_test
 from tasks.stats.interrupted_series import (
     LEVEL,
@@ -124,10 +125,15 @@ def _durbin_watson(asked: AskedOfTable, data: Series, found: Segmented) -> Row:
 
 
 def _lines(asked: AskedOfTable, data: Series, found: Segmented) -> list[Row]:
-    """Return the fitted mean at each time, and what it had been without the interruption."""
+    """Return the mean at each time: fitted, without the interruption, and as observed."""
     labels = asked.rows.values.get("site")
     sizes = np.bincount(data.site)
-    lines = (("fitted", found.fitted), ("counterfactual", found.counterfactual))
+    per = np.ones(data.value.size) if data.denominator is None else data.denominator
+    lines = (
+        ("fitted", found.fitted),
+        ("counterfactual", found.counterfactual),
+        ("observed", data.value / per),
+    )
     order = np.lexsort((data.time, data.site))
     return [
         asked.row(
@@ -136,12 +142,24 @@ def _lines(asked: AskedOfTable, data: Series, found: Segmented) -> list[Row]:
             estimate=float(values[place]),
             at=float(data.time[place]),
             at_kind="period",
-            n=int(sizes[data.site[place]]),
+            **({"n": int(sizes[data.site[place]])} | _counted(data, term, place)),
             **_of_site(None if labels is None else str(labels[place])),
         )
         for term, values in lines
         for place in order.tolist()
     ]
+
+
+def _counted(data: Series, term: str, place: int) -> dict[str, object]:
+    """Return what an observed value counts, for disclosure control: it may be of few persons."""
+    if term != "observed":
+        return {}
+    value, below = float(data.value[place]), data.denominator
+    events = int(value) if value.is_integer() and value >= 0 else None
+    made: dict[str, object] = {"statistic_name": OBSERVED_MEAN}
+    if events is not None:
+        made |= {"n": None, "n_events": events}
+    return made if below is None else made | {"n": round(float(below[place]))}
 
 
 def _of_site(label: str | None) -> dict[str, object]:

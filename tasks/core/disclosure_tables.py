@@ -10,6 +10,8 @@
 - A model that leaves fewer than `k` degrees of freedom (rows less parameters) is withheld whole.
 - Of a column of which a level has few rows no coefficient and no balance is shown.
 - A difference or ratio of risks on a day is shown where both risks of that day are.
+- Predictions in one stratum are withheld where it, or all others together, has few rows, few
+  with the event or few without.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
 
@@ -23,7 +25,7 @@ from tasks.core.disclosure import ends_thin, is_small
 from tasks.core.disclosure_levels import hide_contrasts, hide_rare_levels
 from tasks.core.disclosure_missing import hide_complete_cases
 from tasks.core.errors import Message
-from tasks.core.results import BEHIND, withheld
+from tasks.core.results import BEHIND, OBSERVED_MEAN, withheld
 
 Row = dict[str, object]
 Key = tuple[object, ...]
@@ -116,6 +118,8 @@ def _sizes(rows: list[Row]) -> dict[Key, tuple[int, int]]:
     """Return rows and events of each group of each analysis: the most that any number says."""
     found: dict[Key, tuple[int, int]] = {}
     for row in rows:
+        if row.get("statistic_name") == OBSERVED_MEAN:  # its numbers are of one period
+            continue
         n, events = found.get(_cell(row), (0, 0))
         found[_cell(row)] = max(n, _whole(row.get("n"))), max(events, _whole(row.get("n_events")))
     return found
@@ -127,6 +131,7 @@ def _small_groupings(rows: list[Row], k: int) -> set[Key]:
         for row in rows
         if row["estimate_name"] not in _OF_STEPS and not _is_span(row) and _is_few(row, k)
     }
+    hidden |= {_grouping(row) for row in rows if _is_of_stratum(row) and _others_are_few(row, k)}
     of_cells = {_cell(row): _grouping(row) for row in rows}
     return hidden | {
         of_cells[cell] for cell, (n, m) in _sizes(rows).items() if _any_small((n, m, n - m), k)
@@ -134,8 +139,18 @@ def _small_groupings(rows: list[Row], k: int) -> set[Key]:
 
 
 def _is_span(row: Row) -> bool:
-    """Whether a row is of a span of time: the spans of an analysis go where one has few events."""
-    return row.get("statistic_name") == "scaled_schoenfeld"
+    """Whether a row is of a span of time, or a period: those of an analysis go where one is few."""
+    return row.get("statistic_name") in ("scaled_schoenfeld", OBSERVED_MEAN)
+
+
+def _is_of_stratum(row: Row) -> bool:
+    """Whether a row predicts in one stratum: with the whole model it tells of all other strata."""
+    return row.get("term") == "predicted" and row.get("stratum_name") is not None
+
+
+def _others_are_few(row: Row, k: int) -> bool:
+    behind = row.get(BEHIND)
+    return isinstance(behind, tuple) and _any_small(behind, k)
 
 
 def _saturated(rows: list[Row], k: int) -> set[object]:

@@ -131,6 +131,8 @@ AT_RISK = "at_risk"
 """Key of a row beside the columns: persons at risk at a step, for disclosure control alone."""
 BEHIND = "behind"
 """Another: counts of persons or events that a number rests on and no column holds."""
+OBSERVED_MEAN = "observed_mean"
+"""Statistic of a row that is one period of a series as it was observed, not as it was fitted."""
 LEVELS = "levels"
 """Another: by use (`terms`, `balance`), rows with each level of a column, as counts by column."""
 

@@ -37,6 +37,7 @@ from tests.unit.test_report_world import (
     IDENTITY,
     attrition,
     balance,
+    curve,
     hazard,
     quality,
     results,
@@ -507,3 +508,15 @@ def test_runs_escape_text_and_source():
     assert (
         text == '<span class="num" data-row="x&#34;y" title="x&#34;y = &lt;i&gt;">&lt;b&gt;</span>'
     )
+
+
+def test_cumulative_hazards_of_the_arms_are_drawn_as_numbers_not_shares():
+    rows = [
+        {**row, "unit": "cumulative hazard"}
+        for row in curve("na", "cumulative_hazard", "crude", [7, 14])
+    ]
+    context = Context(world(results=results_frame(rows, IDENTITY)), "ko")
+    drawn, table = curves.section(context).blocks
+    axis = drawn.chart["layer"][0]["encoding"]["y"]["axis"]
+    assert (axis["title"], axis["format"]) == ("누적위험", "~g")
+    assert not any("%" in plain(cell) for row in table.rows for cell in row)

@@ -98,7 +98,7 @@ Distribution = Literal[
 
 
 class Prediction(Frozen):
-    """Where a Cox model predicts survival: one value for each column of its terms, and days."""
+    """Where a Cox model predicts survival: a value a column of terms and strata, and days."""
 
     at: Annotated[
         Mapping[ColumnName, bool | float | Cell],

@@ -207,7 +207,8 @@ def limits(context: Context) -> Section:
     """Return what the study itself says about its limits, then what this run adds."""
     words = context.words
     own = [runs(text.in_language(context.language)) for text in context.spec.study.limits]
-    return Section("limits", words("section.limits"), (Bullets((*own, *_found(context))),))
+    said = (*own, *_found(context)) or (words.line("limits.none"),)
+    return Section("limits", words("section.limits"), (Bullets(said),))
 
 
 def _found(context: Context) -> list[Runs]:
