@@ -91,10 +91,11 @@ def _weight_model(analysis: Analysis, people: Population) -> WeightModel | None:
     if people.people is None:
         what = "the covariates that weight the arms are not at hand"
         raise EstimationError("bootstrap", what, "write std_error: robust.")
-    x = people.people.matrix[people.rows]
+    everybody = people.people.dense()
+    x = everybody[people.rows]
     kind = people.name
     return WeightModel(
-        x[:, independent_columns(people.people.matrix)],
+        x[:, independent_columns(everybody)],
         people.is_target,
         kind,  # type: ignore[arg-type]
         kind == "iptw_ate" if analysis.stabilised is None else analysis.stabilised,

@@ -123,7 +123,7 @@ def _covariates(people: Population) -> DesignColumns:
     """
     everybody = people.people
     if everybody is not None:
-        x = everybody.matrix[people.rows]
+        x = everybody.dense()[people.rows]
         used = independent_columns(x)
         names = tuple(everybody.covariates[place].id for place in used)
         if names:

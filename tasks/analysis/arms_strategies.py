@@ -31,11 +31,11 @@ def cloned(people: People, adjustment: str) -> Population:
         adjustment: `initiation_weights`, or `none` to weight by time alone.
     """
     assert people.start_days is not None  # noqa: S101 - the design has a grace period
-    used = np.zeros(0, dtype=np.int64)
+    matrix, used = people.dense(), np.zeros(0, dtype=np.int64)
     if adjustment == INITIATION:
-        used = independent_columns(people.matrix)
+        used = independent_columns(matrix)
     names = tuple(people.covariates[place].id for place in used)
-    initiation = Initiation(people.start_days, people.matrix[:, used], names)
+    initiation = Initiation(people.start_days, matrix[:, used], names)
     rows = np.arange(people.is_target.size)
     name = "crude" if adjustment == "none" else adjustment
     return Population(

@@ -238,8 +238,10 @@ _OF_PEOPLE: Mapping[str, Callable[[Gate, Judged, Sequence[Row]], float | None]] 
 def _told(gate: Gate, rows: Sequence[Row], others: Sequence[Row] = ()) -> float | None:
     """Return the worst value that the results of the run tell; None where one is not estimable.
 
-    Rows of another adjustment than that of the gate do not count where some are of its own.
+    Rows of another adjustment than that of the gate do not count where some are of its own; EASE is
+    that of ratios, on the scale of their logarithm.
     """
+    rows = [row for row in rows if row.get("se_scale") != "identity" or gate.name != "ease"]
     told = [row for row in rows if row["estimate_name"] == gate.name]
     if not told and gate.name in OF_STUDY:
         told = [row for row in others if row["estimate_name"] == gate.name]

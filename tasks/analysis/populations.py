@@ -131,9 +131,10 @@ def fit_propensity(people: People, penalty: Rule | None = None) -> PropensityMod
         unused = tuple(people.covariates[i].id for i in np.flatnonzero(found.coef == 0))
         kept = np.flatnonzero(found.coef)
         return PropensityModel(found.fitted, found.logit, kept, unused, is_penalised=True)
-    used = independent_columns(people.matrix)
-    fit = logistic(people.matrix[:, used], people.is_target)
-    dropped = sorted(set(range(people.matrix.shape[1])) - set(used.tolist()))
+    matrix = people.dense()
+    used = independent_columns(matrix)
+    fit = logistic(matrix[:, used], people.is_target)
+    dropped = sorted(set(range(matrix.shape[1])) - set(used.tolist()))
     names = tuple(people.covariates[i].id for i in dropped)
     return PropensityModel(fit.fitted, fit.linear_predictor, used, names)
 
@@ -204,7 +205,7 @@ def _penalty(options: Mapping[str, Analysis]) -> Rule | None:
 def _score(people: People, model: PropensityModel, rows: IntArray) -> EstimatedScore:
     """Return the score with what its fit adds; of a penalised one nothing of the kind is known."""
     if not model.is_penalised:
-        return estimated_score(people.matrix[rows][:, model.used], people.is_target[rows])
+        return estimated_score(people.dense(model.used)[rows], people.is_target[rows])
     nothing = np.zeros((rows.size, 1))
     return EstimatedScore(model.score, model.logit, nothing, nothing, nothing[0], nothing[0])
 
@@ -232,8 +233,9 @@ def _some(
 
 
 def _balanced(people: People) -> Population:
-    used = independent_columns(people.matrix)
-    weights = entropy_balanced(people.matrix[:, used], people.is_target)
+    matrix = people.dense()
+    used = independent_columns(matrix)
+    weights = entropy_balanced(matrix[:, used], people.is_target)
     return _some(people, "entropy_balanced", np.arange(people.is_target.size), weights)
 
 
@@ -292,4 +294,4 @@ def _exact(people: People, names: tuple[str, ...]) -> IntArray | None:
     ]
     if not chosen:
         return None
-    return np.unique(people.matrix[:, chosen], axis=0, return_inverse=True)[1].reshape(-1)
+    return np.unique(people.dense(np.array(chosen)), axis=0, return_inverse=True)[1].reshape(-1)

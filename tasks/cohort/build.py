@@ -7,7 +7,7 @@ import duckdb
 
 from tasks.cohort.code_lists import resolve_code_lists
 from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
-from tasks.cohort.covariates import build_covariates, tables_described
+from tasks.cohort.covariates import build_covariates, make_missing_tables, tables_described
 from tasks.cohort.delivered import count_delivered
 from tasks.cohort.eligibility import (
     NOT_STARTED,
@@ -90,6 +90,10 @@ ENTERING = {
         after=(NOT_STARTED,),
     ),
 }
+_KEPT_OF_EXPOSURES = ("subject", "population", "covariate_index", "covariate", "index_image")
+_IS_THERE = (
+    "select count(*) from duckdb_tables() where schema_name = 'cohort' and table_name = $table"
+)
 _READ_BY_ALL = ("person", "observation_period", "condition_occurrence", "death")
 
 
@@ -102,6 +106,7 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
         build_cohorts(con, spec)
         count_delivered(con, spec, spec.lake)
     if spec.has_trial:
+        build_control_exposures(con, spec)
         build_subjects(con, spec)
         build_controls(con, spec)
     build_covariates(con, spec)
@@ -166,10 +171,24 @@ def build_controls(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
         "control_lists": [c.id for c in spec.negative_controls if c.id not in of_cohorts],
         "control_cohorts": of_cohorts,
     }
-    variant = "cohorts" if of_cohorts else "conditions"
-    build_table(con, "cohort.control_event", params, variant=variant)
+    make_missing_tables(con)
+    build_table(con, "cohort.control_event", params)
     build_table(con, "cohort.control_follow_up", params)
     build_table(con, "cohort.control_outcome", params)
+
+
+def build_control_exposures(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
+    """Build the people of each pair of arms that is a negative control, in a schema of its own.
+
+    They are made as those of the study are, by the same tables, which the study's own then replace.
+    """
+    for schema, _, alike in spec.exposed:
+        build_subjects(con, alike)
+        build_covariates(con, alike)
+        con.execute(f"create schema if not exists {schema}")
+        for table in _KEPT_OF_EXPOSURES:
+            if single(con, _IS_THERE, {"table": table}):
+                con.execute(f"create or replace table {schema}.{table} as from cohort.{table}")
 
 
 def cohort_params(spec: StudySpec) -> Mapping[str, object]:

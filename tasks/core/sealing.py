@@ -145,8 +145,10 @@ def _form(spec: StudySpec, analysis: Analysis) -> tuple[object, ...]:
 
 
 def _is_sealed(spec: StudySpec, row: Row, sealed: Sealed, scopes: set[str]) -> bool:
-    if row["analysis_id"] in (*_WITHOUT_OUTCOME, _CONTROLS) or row["estimate_name"] in _DIAGNOSTICS:
+    if row["analysis_id"] in _WITHOUT_OUTCOME or row["estimate_name"] in _DIAGNOSTICS:
         return False
+    if row["analysis_id"] == _CONTROLS:  # other arms tell of the study's own outcome
+        return LAKE in scopes and row.get("stratum_name") == "negative_control_exposure"
     analysis = next((a for a in spec.analyses if a.id == row["analysis_id"]), None)
     if analysis is not None:
         is_of_both = row.get("arm") is None and row.get("person_time") is None

@@ -28,7 +28,7 @@ _LOCATING = (
     "statistic_name",
 )
 
-_ASIDE = ("population", "negative_control")
+_ASIDE = ("population", "negative_control", "negative_control_exposure")
 _SIZES = frozenset({"n", "n_events", "person_time"})
 
 

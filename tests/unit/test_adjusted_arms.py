@@ -6,6 +6,7 @@ import lifelines.datasets
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 
 from tasks.analysis.arms_adjusted import by_strata, fitted_weights, strata_of_test
 from tasks.analysis.balance import balance_table
@@ -178,7 +179,7 @@ def people(n=400):
         Covariate("sex=8532", "Sex", "Sex", True, "sex"),
     )
     cause = (rng.random(n) < 0.5).astype(np.int64)
-    return People(np.arange(n), target, time, cause, covariates, x)
+    return People(np.arange(n), target, time, cause, covariates, sparse.csr_array(x))
 
 
 def asked(adjustment, **more):
@@ -218,7 +219,7 @@ def test_options_of_cohorts_are_followed():
     found, model = make_populations(everybody, list(options), options)
     sets = found["matched"]
     assert np.bincount(sets.cluster).max() == 3
-    sex = everybody.matrix[sets.rows, 1]
+    sex = everybody.dense()[sets.rows, 1]
     assert all(np.ptp(sex[sets.cluster == c]) == 0 for c in np.unique(sets.cluster))
     assert strata_of_test(sets) is sets.cluster
     trimmed = found["iptw_ate"]

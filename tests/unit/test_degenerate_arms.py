@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from tasks.analysis.analyse import failed_primary
 from tasks.analysis.covariates import Covariate
@@ -51,7 +52,7 @@ def people(is_target=TARGET, days=DAYS, cause=SOME, covariate=AGE):
         np.asarray(days, float),
         np.asarray(cause).astype(int),
         (made,),
-        np.asarray(covariate, float)[:, None],
+        sparse.csr_array(np.asarray(covariate, float)[:, None]),
     )
 
 

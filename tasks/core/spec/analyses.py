@@ -83,6 +83,8 @@ Measure = Literal[
     "hazard_ratio",
     "mean_difference",
     "risk_difference",
+    "rate_difference",
+    "rmst_difference",
     "proportion",
 ]
 Pooling = Literal["fixed", "dl", "pm", "reml", "ml", "sj", "he", "eb", "mantel_haenszel", "peto"]
@@ -362,7 +364,7 @@ class Analysis(Frozen):
     ] = None
     calibrate: Annotated[
         bool | None,
-        Field(description="Calibrate its ratio by the negative controls of the study."),
+        Field(description="Calibrate its ratios and differences by the study's negative controls."),
     ] = None
     e_value: Annotated[
         bool | None,

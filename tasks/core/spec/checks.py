@@ -5,6 +5,7 @@ blocks that they read are valid, so that one look at a file shows all of its fau
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from pydantic import BaseModel
@@ -151,10 +152,36 @@ def _adjusts_with_something(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("analyses",), what, "add covariates, or adjust by none.")
 
 
+def _arms_of_controls_are_arms(spec: StudySpec) -> Iterator[Fault]:
+    """What the arms of the study must be, those of each negative control must be too."""
+    roles = ("target", "comparator")
+    of_arms = [
+        c for c in CHECKS if "target" in c.blocks and c.find is not _arms_of_controls_are_arms
+    ]
+    for place, pair in enumerate(spec.negative_control_exposures if spec.has_trial else ()):
+        path = ("negative_control_exposures", place)
+        if {pair.target.id, pair.comparator.id} == {arm.id for arm in spec.arms}:
+            yield Fault(path, "the pair is the comparison of the study", "name other arms.")
+        for check in of_arms:
+            known = set(check.find(spec))
+            for fault in check.find(spec.exposed_as(pair)):
+                is_own = bool(fault.path) and fault.path[0] in roles
+                moved = replace(fault, path=(*path, *fault.path)) if is_own else fault
+                if fault not in known:
+                    yield moved
+
+
 CHECKS: tuple[Check, ...] = (
     Check(("design", "target", "comparator", "outcome"), _trial_is_whole),
     Check(("design", "target", "comparator", "device"), _fits_its_design),
     Check(("design", "target", "comparator"), _arms_differ),
+    Check(
+        (
+            *("negative_control_exposures", "design", "target", "comparator", "outcome"),
+            *("device", "code_lists", "cohorts", "analyses"),
+        ),
+        _arms_of_controls_are_arms,
+    ),
     Check(("design", "target", "comparator", "outcome"), _roles_have_lists_of_their_own),
     *(
         Check((block, "code_lists"), partial(_names_of_lists_agree, block), BLOCKS_IN_PART)
@@ -165,7 +192,10 @@ CHECKS: tuple[Check, ...] = (
     ),
     *(
         Check((block,), partial(_ids_are_unique, block), BLOCKS_IN_PART)
-        for block in ("sources", "code_lists", "cohorts", "covariates", "analyses")
+        for block in (
+            *("sources", "code_lists", "cohorts", "covariates", "analyses"),
+            "negative_control_exposures",
+        )
     ),
     Check(("analyses",), _analyses_are_named_freely, ("analyses",)),
     Check(("design", "analyses"), _one_primary),

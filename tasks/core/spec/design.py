@@ -136,6 +136,15 @@ Outcome = Annotated[
 ]
 
 
+class ControlExposures(Frozen):
+    """Two arms between which the outcome of the study cannot differ."""
+
+    id: Id
+    name: Text
+    target: Arm
+    comparator: Arm
+
+
 class EraAnchor(Frozen):
     """A day relative to the exposure era."""
 
