@@ -12,8 +12,10 @@ import duckdb
 import polars as pl
 
 from flows.orders.check import check
+from flows.orders.sealed_elsewhere import told_elsewhere
 from flows.orders.sealing import Told, is_kept, keep_sealed
 from flows.orders.steps import Caller, directly, guarded
+from flows.orders.study_quality import quality_of
 from flows.orders.study_tables import (
     protected,
     quality_shown,
@@ -32,7 +34,9 @@ from tasks.cohort.code_lists import uncaught_lists, vocabulary_warnings
 from tasks.cohort.cohorts import cohort_sql
 from tasks.cohort.mapping import mapping_rows
 from tasks.cohort.tables import load_tables
-from tasks.core.disclosure import Released, release, release_quality, threshold
+from tasks.core.disclosure import Released, release, threshold
+from tasks.core.disclosure_notes import told_safely
+from tasks.core.disclosure_quality import release_quality
 from tasks.core.disclosure_rounding import bases, rounded
 from tasks.core.errors import CausewayError, EstimationError, GateError, Message, NoDataError
 from tasks.core.fhir import CLINICAL_FORMATS
@@ -61,7 +65,6 @@ from tasks.core.runs import (
     run_lock,
     switch_published,
 )
-from tasks.core.sealing import Sealed
 from tasks.core.site import SiteSettings, load_site
 from tasks.core.spec import LakeSource, StudySpec, load_study, study_file
 from tasks.core.spec.locks import ensure_as_locked
@@ -72,7 +75,6 @@ from tasks.report.render import render_report
 
 COMPARISON = "comparative effectiveness"
 """The step that compares the arms: in the Prefect UI a flow of its own."""
-_NOT_JUDGED = '{"verdict": "", "results": []}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +174,9 @@ def study_run(
             shown: Shown = "nowhere" if part else "if_newest" if snapshot else "always"
             return _do(home, site, spec, pinned, work, step, shown)
         except CausewayError as exc:
-            _close_failed(home, pinned.identity, work, exc)
-            raise
+            safe = told_safely(exc, k)
+            _close_failed(home, pinned.identity, work, safe)
+            raise safe from None
 
 
 def run_here(home: Home, study: str, snapshot: int | None, part: Part | None) -> RunOutcome:
@@ -318,24 +321,6 @@ def write_results(
         (folder / "quality" / name).write_text(text + "\n", encoding="utf-8")
 
 
-def quality_of(pinned: Pinned) -> list[dict[str, object]]:
-    """Return, for each delivery in force, its quality verdict and its row balance."""
-    found = []
-    for delivery in pinned.deliveries:
-        ids = (delivery["site_id"], delivery["delivery_id"])
-        verdict = json.loads(str(delivery["quality"]) or _NOT_JUDGED)
-        found.append(
-            {
-                "site_id": ids[0],
-                "delivery_id": ids[1],
-                "verdict": verdict["verdict"],
-                "checks": verdict["results"],
-                "files": [r for r in pinned.ledger if (r["site_id"], r["delivery_id"]) == ids],
-            }
-        )
-    return found
-
-
 def write_report(
     spec: StudySpec,
     pinned: Pinned,
@@ -394,16 +379,19 @@ def _do(
     told: Told = step("seal", keep_sealed, home, spec, identity, found, safe, k)
     released, gates = told.released, told.released.gates
     if stopped := _stopped(spec, found, told):
-        return _end(home, pinned, work, told, stopped)
-    quality = quality_shown(release_quality(quality_of(pinned), k), spec, released)
+        return _end(home, pinned, work, told, told_safely(stopped, k))
+    quality = quality_shown(
+        release_quality(quality_of(pinned.deliveries, pinned.ledger), k), spec, released
+    )
     step("write results", write_results, spec, pinned, released, quality, work.outputs)
     write_study(spec, work.outputs)
     step("write report", write_report, spec, pinned, quality, gates, k, work.outputs)
     messages = [*found.messages, *released.messages]
     policy = {"disclosure_threshold": k, **({"round_counts_to": base} if base else {})}
-    details = {**_details(pinned, gates, messages, told.sealed), **policy}
+    details = {**_details(pinned, gates, messages, told), **policy}
     publish = partial(finish, shown=shown)
     folder = step("publish", publish, home, identity, work, "published", details)
+    doubts = told_elsewhere(home, identity, told.marks, seals=bool(told.sealed))
     return RunOutcome(
         identity.study_id,
         identity.run_id,
@@ -411,7 +399,7 @@ def _do(
         identity.snapshot_id,
         folder,
         gates=gates,
-        messages=messages,
+        messages=[*messages, *doubts],
     )
 
 
@@ -450,7 +438,7 @@ def _end(
     identity, gates = pinned.identity, told.released.gates
     status: Literal["blocked", "failed"] = "blocked" if isinstance(why, GateError) else "failed"
     messages = list(why.messages)
-    details = _details(pinned, gates, messages, told.sealed)
+    details = _details(pinned, gates, messages, told)
     folder = finish(home, identity, work, status, details)
     return RunOutcome(
         identity.study_id,
@@ -485,11 +473,12 @@ def _known(identity: RunIdentity, folder: Path) -> RunOutcome:
 
 
 def _details(
-    pinned: Pinned, gates: list[dict[str, object]], messages: list[Message], sealed: Sealed
+    pinned: Pinned, gates: list[dict[str, object]], messages: list[Message], told: Told
 ) -> Mapping[str, object]:
-    waiting = {"sealed": sealed.as_list()} if sealed else {}
+    waiting = {"sealed": told.sealed.as_list()} if told.sealed else {}
     return {
         **waiting,
+        "outcomes": list(told.marks),
         "deliveries": [
             {
                 "delivery_id": delivery["delivery_id"],

@@ -24,6 +24,7 @@ from tasks.analysis.arms_curves import (
 from tasks.analysis.arms_effects import arms_doubly_robust, arms_standardised
 from tasks.analysis.arms_hazards import arms_fine_gray
 from tasks.analysis.arms_strategies import arms_strategies
+from tasks.analysis.day_counts import of_quantile, on_days
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import Population
 from tasks.analysis.table_asked import TIME
@@ -356,7 +357,7 @@ def _median(asked: Asked, members: Population, arm: str, found: object) -> Row:
         ci_high=getattr(found, "ci_high", None),
         status="ok" if reached is not None else "not_estimable",
         note=None if reached is not None else "survival stays above one half",
-    )
+    ) | on_days(of_quantile(found), members.follow_up_days, members.has_outcome)
 
 
 def _cumulative_incidence(asked: Asked, people: Population) -> list[Row]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tasks.analysis.people import FloatArray, IntArray
+from tasks.analysis.series_counts import behind_adoption, behind_changes, behind_periods
 from tasks.analysis.table_asked import AskedOfTable, Row
 from tasks.analysis.table_regression import Coefficients, coefficient_row
 from tasks.analysis.table_rows import Array
@@ -55,6 +56,7 @@ def interrupted_time_series(asked: AskedOfTable) -> list[Row]:
         for place in range(_shown(asked))
     ]
     made += _autoregression(asked, data)
+    made = [row | behind_changes(asked) for row in made]
     return [*made, _durbin_watson(asked, data, found), *_lines(asked, data, found)]
 
 
@@ -135,6 +137,7 @@ def _lines(asked: AskedOfTable, data: Series, found: Segmented) -> list[Row]:
         ("observed", data.value / per),
     )
     order = np.lexsort((data.time, data.site))
+    behind = behind_periods(asked)
     return [
         asked.row(
             "mean",
@@ -145,6 +148,7 @@ def _lines(asked: AskedOfTable, data: Series, found: Segmented) -> list[Row]:
             **({"n": int(sizes[data.site[place]])} | _counted(data, term, place)),
             **_of_site(None if labels is None else str(labels[place])),
         )
+        | behind[place]
         for term, values in lines
         for place in order.tolist()
     ]
@@ -214,8 +218,12 @@ def difference_in_differences(asked: AskedOfTable) -> list[Row]:
     _check_attainable(asked, test)
     labels = [_label(time) for time in times]
     made = [_cell_row(asked, cell, labels) for cell in cells]
-    made += [_average_row(asked, data, effect, labels) for effect in effects]
-    return [*made, _attainable(asked, test), _two_way(asked, data)]
+    made += [
+        _average_row(asked, data, effect, labels) | behind_adoption(asked, effect.cohort, ())
+        for effect in effects
+    ]
+    two_way = _two_way(asked, data) | behind_adoption(asked, None, ())
+    return [*made, _attainable(asked, test), two_way]
 
 
 def _label(time: object) -> str:
@@ -256,7 +264,7 @@ def _cell_row(asked: AskedOfTable, cell: Effect, labels: list[str]) -> Row:
         at_kind="periods_since_adoption",
         n_sites=cell.sites,
         **_influence(asked, cell),
-    )
+    ) | behind_adoption(asked, cohort, (cohort + since, min(cohort, cohort + since) - 1))
 
 
 def _influence(asked: AskedOfTable, effect: Effect) -> dict[str, object]:
