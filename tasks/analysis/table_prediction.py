@@ -10,8 +10,9 @@ from tasks.analysis.table_asked import AskedOfTable, Row
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
 from tasks.core.results import BEHIND
-from tasks.core.spec.analyses import Analysis, Prediction
+from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.columns import Category
+from tasks.core.spec.keys_of_models import Prediction
 from tasks.core.spec.terms import columns_in
 from tasks.stats.cox import CoxFit
 from tasks.stats.cox_prediction import predicted_survival

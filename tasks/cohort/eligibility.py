@@ -11,7 +11,7 @@ import duckdb
 from tasks.cohort.language.conditions import judge
 from tasks.core.domains import domains
 from tasks.core.spec import Design, GraceDesign, StudySpec
-from tasks.core.spec.cohorts import Counted, Events, Window, events_of, with_nested
+from tasks.core.spec.conditions import Counted, Events, Window, events_of, with_nested
 from tasks.core.sql import build_table
 
 INDEX = "cohort.entry_index"

@@ -3,18 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.core.spec.cohorts import (
+from tasks.core.spec.cohorts import End, EraEnd, EventEnd, FixedEnd, NativeCohort, Rule
+from tasks.core.spec.conditions import (
     AgeRule,
     Counted,
-    End,
-    EraEnd,
-    EventEnd,
-    FixedEnd,
     Group,
-    NativeCohort,
     Observed,
     ObservedRule,
-    Rule,
     SexRule,
     Window,
 )

@@ -76,6 +76,6 @@ def test_every_code_of_a_study_is_in_the_table():
     orders = ("check.py", "sealing.py", "sealed_elsewhere.py")
     files = [file for room in rooms for file in (PROJECT_ROOT / room).rglob("*.py")]
     files += [PROJECT_ROOT / "flows" / "orders" / name for name in orders]
-    files += [PROJECT_ROOT / "tasks/core/vault.py", PROJECT_ROOT / "flows/audit_commands.py"]
+    files += [PROJECT_ROOT / "tasks/core/vault.py", PROJECT_ROOT / "flows/commands/audit.py"]
     said = {code for f in files for code in re.findall(r'"([EW]_[A-Z_]+)"', f.read_text("utf-8"))}
     assert said - {"E_NOT_ESTIMABLE"} == set(STUDY_CODES) - {"E_SPEC_LIMIT"}

@@ -9,8 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from flows.audit_commands import AuditError
 from flows.cli import app
+from flows.commands.audit import AuditError
 from flows.orders.sealing import open_sealed
 from flows.orders.study import study_run
 from tasks.analysis.gates import judge_table_gates

@@ -7,8 +7,8 @@ import lifelines.datasets
 import polars as pl
 import pytest
 
+from flows.orders.pinned import ensure_served
 from flows.orders.refresh import refresh
-from flows.orders.study import ensure_served
 from tasks.core.errors import NoDataError
 from tests.ingest_world import ingest, write_delivery
 from tests.table_world import PUBLIC, csv_with_id, home_with, run, written

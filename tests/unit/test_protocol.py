@@ -8,8 +8,9 @@ from pydantic import create_model
 
 from tasks.core.spec import StudySpec, load_study
 from tasks.core.spec.base import Frozen, Text
-from tasks.core.spec.cohorts import Age, AgeRule, Rule, SqlCohort
+from tasks.core.spec.cohorts import Rule, SqlCohort
 from tasks.core.spec.columns import TimeColumn
+from tasks.core.spec.conditions import Age, AgeRule
 from tasks.report.blocks import Table, plain
 from tasks.report.phrases import PHRASES_FILE, phrases_of
 from tasks.report.protocol.document import build_protocol, lines_of, open_places, write_protocol

@@ -259,6 +259,7 @@ def test_pictures_are_xml_with_text_in_the_report_font(folder):
         assert "Noto Sans CJK KR" in file.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow  # `make test` compares a whole run in another process and locale
 def test_two_processes_write_the_same_bytes(folder, tmp_path):
     code = (
         "import sys; from pathlib import Path; from tasks.report.render import render_report;"

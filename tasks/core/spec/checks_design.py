@@ -6,18 +6,8 @@ that day decides who is in it. Each check names the bias, the key and the way ou
 
 from collections.abc import Iterator
 
-from tasks.core.spec.cohorts import (
-    CirceCohort,
-    Cohort,
-    Condition,
-    Counted,
-    Events,
-    Group,
-    NativeCohort,
-    SqlCohort,
-    events_of,
-    with_nested,
-)
+from tasks.core.spec.cohorts import CirceCohort, Cohort, NativeCohort, SqlCohort
+from tasks.core.spec.conditions import Condition, Counted, Events, Group, events_of, with_nested
 from tasks.core.spec.design import (
     ENDS,
     CohortArm,

@@ -3,12 +3,8 @@
 from collections.abc import Iterator
 
 from tasks.core.spec.checks_design import arms_by_cohort
-from tasks.core.spec.cohorts import (
-    Condition,
-    Counted,
-    Group,
-    NativeCohort,
-)
+from tasks.core.spec.cohorts import NativeCohort
+from tasks.core.spec.conditions import Condition, Counted, Group
 from tasks.core.spec.covariates import MeasurementCovariates
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.whole import StudySpec

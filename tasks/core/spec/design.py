@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id, Text
-from tasks.core.spec.cohorts import Events, Rule
+from tasks.core.spec.cohorts import Rule
+from tasks.core.spec.conditions import Events
 from tasks.core.spec.estimands import Estimand, Observability, Strategies, StudyPopulation
 
 SHOWN, NOT_SHOWN = "ai_shown", "ai_not_shown"

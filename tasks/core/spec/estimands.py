@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tasks.core.spec.base import AS_TUPLE, Frozen, Id, Text
-from tasks.core.spec.cohorts import Condition
+from tasks.core.spec.conditions import Condition
 from tasks.core.spec.methods import BY_MODELS
 
 SummaryMeasure = Literal[

@@ -53,3 +53,14 @@ class Hypothesis(Frozen):
         if self.claim != "superiority" and not self.margin:
             raise ValueError(f"{self.claim} needs a margin above 0")
         return self
+
+
+class ReadingKeys(Frozen):
+    """Keys of the analyses of readings."""
+
+    index_test: Annotated[
+        IndexTest | None, Field(description="When the score of a reading is a positive result.")
+    ] = None
+    hypothesis: Annotated[
+        Hypothesis | None, Field(description="The margin of a comparison, and what it shows.")
+    ] = None
