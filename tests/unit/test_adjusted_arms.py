@@ -276,7 +276,7 @@ def test_weighted_curves_of_cohorts_have_the_errors_of_the_table():
     spec = load_study("gibleed_celecoxib_diclofenac")
     people = People(
         np.arange(432), (frame.fin == 1).to_numpy(), 7.0 * frame.week.to_numpy(float),
-        frame.arrest.to_numpy(), names, matrix,
+        frame.arrest.to_numpy(), names, sparse.csr_array(matrix),
     )  # fmt: skip
     made, _ = make_populations(people, ("overlap",))
     for method, more, name in CURVES:

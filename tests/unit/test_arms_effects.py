@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from tasks.analysis.covariates import Covariate
 from tasks.analysis.estimates import estimate
@@ -47,7 +48,7 @@ def people(d=None):
     matrix = np.column_stack([d[X].to_numpy(float), 2 * d.age.to_numpy(float)])
     return People(
         d.id.to_numpy(np.int64), (d.arm == TARGET).to_numpy(), d.week.to_numpy(float),
-        d.kind.to_numpy(np.int64), covariates, matrix,
+        d.kind.to_numpy(np.int64), covariates, sparse.csr_array(matrix),
     )  # fmt: skip
 
 

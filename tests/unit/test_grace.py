@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from tasks.analysis.analyse import compare_arms
 from tasks.analysis.arms_strategies import cloned
@@ -228,7 +229,7 @@ def test_degenerate_strategies_say_why_and_give_no_number(tmp_path, changes):
     covariate = Covariate(**dict.fromkeys(Covariate.__dataclass_fields__, "") | {"id": "age"})
     people = People(
         np.arange(1, N + 1), given["start"] <= 30, given["days"], given["cause"].astype(int),
-        (covariate,), given["x"][:, None], given["start"],
+        (covariate,), sparse.csr_array(given["x"][:, None]), given["start"],
     )  # fmt: skip
     [row] = estimate(spec, spec.analyses[0], cloned(people, "initiation_weights"), "")
     assert (row["status"], row.get("estimate")) == ("not_estimable", None)
