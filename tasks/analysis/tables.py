@@ -11,6 +11,9 @@ from threadpoolctl import threadpool_limits
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.gates import GateVerdict, judge_table_gates
 from tasks.analysis.readings.accuracy import accuracy, accuracy_of_tables
+from tasks.analysis.readings.agreement import reader_agreement
+from tasks.analysis.readings.mrmc import reader_study
+from tasks.analysis.readings.reading_time import reading_times
 from tasks.analysis.sensitivity import sensitivity_rows
 from tasks.analysis.table_asked import AskedOfTable, Row, events_of, outcome_sd
 from tasks.analysis.table_bias import bias_analysis
@@ -86,7 +89,13 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "g_estimation": structural_mean,
         "instrumental_variable": instrumental_variable,
     },
-    "reading_table": {"accuracy": accuracy, "describe": describe},
+    "reading_table": {
+        "accuracy": accuracy,
+        "mrmc": reader_study,
+        "agreement": reader_agreement,
+        "reading_time": reading_times,
+        "describe": describe,
+    },
     "two_by_two_table": {"accuracy": accuracy_of_tables, "describe": describe},
     "effect_table": {
         "describe": describe,

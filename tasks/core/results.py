@@ -83,7 +83,8 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "indeterminate_rate kappa icc reading_time ppv_difference npv_difference "
         "accuracy_difference balanced_accuracy_difference f1_difference lr_positive_ratio "
         "lr_negative_ratio diagnostic_odds_ratio_ratio var_reader var_reader_modality var_error "
-        "cov1 cov2 cov3".split()
+        "cov1 cov2 cov3 weighted_kappa ac1 percent_agreement agreement_limit "
+        "reading_time_difference reading_time_ratio".split()
     ),
     "pooling": tuple(
         "tau2 i2 q h2 prediction_low prediction_high logit_sensitivity logit_fpr fpr rho tau2_sens "

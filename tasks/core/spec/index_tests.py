@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Frozen
+from tasks.core.spec.reader_studies import AgreementOf, ReaderStudy
 
 
 class IndexTest(Frozen):
@@ -63,4 +64,10 @@ class ReadingKeys(Frozen):
     ] = None
     hypothesis: Annotated[
         Hypothesis | None, Field(description="The margin of a comparison, and what it shows.")
+    ] = None
+    reader_study: Annotated[
+        ReaderStudy | None, Field(description="What a reader study measures and speaks for.")
+    ] = None
+    agreement: Annotated[
+        AgreementOf | None, Field(description="On what readers are asked to agree.")
     ] = None

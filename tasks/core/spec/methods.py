@@ -96,6 +96,7 @@ INITIATION = "initiation_weights"
 WEIGHTED = ("iptw_ate", "iptw_att", "overlap", "entropy_balanced")
 
 _WHOSE = ("person_id", "reader", "modality", "site", "weight")
+_READ_BY = ("person_id", "reader", "modality", "site")
 _CONDUCT = ("reference_standard", "reference_uses_index", "reference_delay", "treated_between")
 
 RULES: Mapping[str, MethodRule] = {
@@ -341,6 +342,32 @@ RULES: Mapping[str, MethodRule] = {
         outcome="none",
         keys=("index_test", "hypothesis"),
         reads=(*_WHOSE, *_CONDUCT, "score", "output", "verified"),
+    ),
+    "mrmc": MethodRule(
+        "auc",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("reader_study", "index_test", "hypothesis"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified"),
+    ),
+    "agreement": MethodRule(
+        "kappa",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("agreement", "index_test"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified"),
+        may_lack=("truth",),
+    ),
+    "reading_time": MethodRule(
+        "reading_time",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("reader_study", "hypothesis"),
+        takes_weights=False,
+        reads=(*_READ_BY, "reading_seconds"),
+        may_lack=("truth",),
     ),
 }
 

@@ -24,6 +24,7 @@ from tasks.report.sections.table_curves import curve_figures
 from tasks.report.sections.table_figures import adopted, figures, is_of_adoption, is_span
 from tasks.report.sections.table_meta import META, meta_blocks
 from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
+from tasks.report.sections.table_readers import agreement_blocks, reader_blocks
 from tasks.report.sections.table_readings import accuracy_blocks
 from tasks.report.sections.table_series import is_line, series_figures
 
@@ -65,6 +66,9 @@ _WRITTEN: Mapping[str, Callable[[Context, Analysis, list[Record]], list[Block]]]
     PARAMETRIC: parametric_blocks,
     META: meta_blocks,
     "accuracy": accuracy_blocks,
+    "mrmc": reader_blocks,
+    "reading_time": reader_blocks,
+    "agreement": agreement_blocks,
 }
 """Methods whose results have a form of their own."""
 
