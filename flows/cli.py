@@ -9,7 +9,7 @@ import typer
 from typer._click.exceptions import UsageError
 
 # Importing a module of commands makes them join the app, in this order of its help.
-from flows.commands import work, lake, study, study_files, simulate, audit  # noqa: F401  # isort: skip
+from flows.commands import work, lake, study, study_files, simulate, power, audit  # noqa: F401  # isort: skip
 from flows.commands.app import app
 from flows.commands.screen import message_json, print_json, show_messages
 from tasks.core.errors import CausewayError, Message

@@ -220,13 +220,20 @@ def failed_primary(rows: list[Row]) -> list[Row]:
 def _is_beside(row: Row) -> bool:
     """Whether a row stands beside an estimate, and is none itself."""
     is_prediction = row.get("term") == "predicted" and row["estimate_name"] == "survival"
-    if row["estimate_name"] in _BESIDE:
+    if row["estimate_name"] in _BESIDE or row.get("scenario") in _OTHER_WAYS:
         return True
     return is_prediction or row.get("statistic_name") == "proportional_hazards"
 
 
 _BESIDE = ("concordance", "median_survival", "quantile")
 """The first is of a model; the others are read off a curve that may never come down so far."""
+
+
+_OTHER_WAYS = (
+    *("naive", "extended_begg_greenes", "begg_greenes_by_model", "inverse_probability"),
+    *("multiple_imputation", "not_at_random", "known_reference"),
+)
+"""Ways to correct accuracy that stand beside that of Begg and Greenes, or beside each other."""
 
 
 def _check_arms(people: People, spec: StudySpec) -> None:

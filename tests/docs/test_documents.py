@@ -36,7 +36,7 @@ def commands():
 
 def test_the_readme_names_every_command_and_no_other():
     text = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`causeway ((?:(?:study|simulate|import|audit) )?[a-z]+)", text))
+    named = set(re.findall(r"`causeway ((?:(?:study|simulate|import|audit|power) )?[a-z]+)", text))
     assert named == commands()
 
 

@@ -65,6 +65,8 @@ Method = Literal[
     "mrmc",
     "agreement",
     "reading_time",
+    "verification_bias",
+    "latent_class",
     "describe",
     "empirical_calibration",
     "meta_analysis",

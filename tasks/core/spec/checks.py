@@ -30,6 +30,7 @@ from tasks.core.spec.checks_sensitivity import SENSITIVITY_CHECKS
 from tasks.core.spec.checks_survival_effects import SURVIVAL_EFFECT_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.checks_time import TIME_CHECKS
+from tasks.core.spec.checks_verification import VERIFICATION_CHECKS
 from tasks.core.spec.checks_whole import WHOLE_CHECKS
 from tasks.core.spec.design import (
     Arm,
@@ -215,6 +216,7 @@ CHECKS: tuple[Check, ...] = (
     *PARAMETRIC_CHECKS,
     *META_CHECKS,
     *READING_CHECKS,
+    *VERIFICATION_CHECKS,
     *OUTCOME_CHECKS,
     *TIME_CHECKS,
     *BOOTSTRAP_CHECKS,

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Frozen
 from tasks.core.spec.reader_studies import AgreementOf, ReaderStudy
+from tasks.core.spec.sample_sizes import SampleSize
+from tasks.core.spec.verification import ImperfectReference, Verification
 
 
 class IndexTest(Frozen):
@@ -70,4 +72,14 @@ class ReadingKeys(Frozen):
     ] = None
     agreement: Annotated[
         AgreementOf | None, Field(description="On what readers are asked to agree.")
+    ] = None
+    sample_size: Annotated[
+        SampleSize | None, Field(description="Planned numbers, told beside those reached.")
+    ] = None
+    verification: Annotated[
+        Verification | None, Field(description="How cases that were not verified are made up for.")
+    ] = None
+    imperfect_reference: Annotated[
+        ImperfectReference | None,
+        Field(description="What is taken to be so where no reference standard is right."),
     ] = None

@@ -367,6 +367,23 @@ RULES: Mapping[str, MethodRule] = {
         keys=("reader_study", "hypothesis"),
         takes_weights=False,
         reads=(*_READ_BY, "reading_seconds"),
+    ),
+    "verification_bias": MethodRule(
+        "sensitivity",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("index_test", "verification"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified", "verification_covariates"),
+        may_lack=("truth",),
+    ),
+    "latent_class": MethodRule(
+        "sensitivity",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("index_test", "imperfect_reference"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified"),
         may_lack=("truth",),
     ),
 }

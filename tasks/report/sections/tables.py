@@ -20,6 +20,11 @@ from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
 from tasks.report.notes import said_note
 from tasks.report.sections.table_adjustment import METHODS, adjustment_tables
+from tasks.report.sections.table_corrected import (
+    latent_class_blocks,
+    planned_table,
+    verification_blocks,
+)
 from tasks.report.sections.table_curves import curve_figures
 from tasks.report.sections.table_figures import adopted, figures, is_of_adoption, is_span
 from tasks.report.sections.table_meta import META, meta_blocks
@@ -69,6 +74,8 @@ _WRITTEN: Mapping[str, Callable[[Context, Analysis, list[Record]], list[Block]]]
     "mrmc": reader_blocks,
     "reading_time": reader_blocks,
     "agreement": agreement_blocks,
+    "verification_bias": verification_blocks,
+    "latent_class": latent_class_blocks,
 }
 """Methods whose results have a form of their own."""
 
@@ -144,7 +151,8 @@ def estimates(context: Context) -> Section:
 def _analysis(context: Context, analysis: Analysis) -> list[Block]:
     words = context.words
     all_rows = [row for row in context.table_rows if row["analysis_id"] == analysis.id]
-    rows = [row for row in all_rows if row["method"] not in METHODS]
+    planned = [row for row in all_rows if row["at_kind"] == "planned"]
+    rows = [row for row in all_rows if row["method"] not in METHODS and row not in planned]
     fit = [row for row in rows if row["estimate_name"] in _FIT]
     found = [row for row in rows if row not in fit and not _is_drawn(row)]
     method, role = words.term("method", analysis.method), words.term("role", analysis.role)
@@ -154,6 +162,7 @@ def _analysis(context: Context, analysis: Analysis) -> list[Block]:
         blocks.append(Paragraph(words.line("tables.model", terms=Run(analysis.terms, tone="code"))))
     if analysis.propensity is not None:
         blocks.append(Paragraph(_propensity(context, analysis)))
+    blocks += [planned_table(context, analysis.id, planned)] if planned else []
     if written := _WRITTEN.get(analysis.method):
         return [*blocks, *written(context, analysis, rows)]
     blocks += [
