@@ -12,6 +12,8 @@ from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.gates import GateVerdict, judge_table_gates
 from tasks.analysis.readings.accuracy import accuracy, accuracy_of_tables
 from tasks.analysis.readings.agreement import reader_agreement
+from tasks.analysis.readings.calibration import calibration
+from tasks.analysis.readings.decision_curve import decision_curve
 from tasks.analysis.readings.latent import latent_class
 from tasks.analysis.readings.mrmc import reader_study
 from tasks.analysis.readings.reading_time import reading_times
@@ -99,6 +101,8 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "reading_time": reading_times,
         "verification_bias": verification_bias,
         "latent_class": latent_class,
+        "calibration": calibration,
+        "decision_curve": decision_curve,
         "describe": describe,
     },
     "two_by_two_table": {"accuracy": accuracy_of_tables, "describe": describe},

@@ -14,6 +14,7 @@
 - A difference or ratio of risks on a day is shown where both risks of that day are.
 - Predictions in one stratum are withheld where it, or all others together, has few rows, few
   with the event or few without.
+- Points, groups and bins of scores: see `disclosure_points`.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
 
@@ -28,6 +29,7 @@ from tasks.core.disclosure_curves import CURVES, QUANTILES, safe_days, so_far, s
 from tasks.core.disclosure_levels import hide_contrasts, hide_rare_levels
 from tasks.core.disclosure_missing import hide_complete_cases
 from tasks.core.disclosure_notes import safe_notes
+from tasks.core.disclosure_points import hide_thin_points, is_part
 from tasks.core.disclosure_series import hide_small_periods
 from tasks.core.errors import Message
 from tasks.core.results import BEHIND, OBSERVED_MEAN, withheld
@@ -71,7 +73,9 @@ def release_tables(
     ]
     few = {row["analysis_id"] for row in kept if _is_span(row) and _is_few(row, k)}
     kept = [withheld(r) if _is_span(r) and r["analysis_id"] in few else r for r in kept]
-    kept = hide_rare_levels(hide_complete_cases(hide_small_periods(kept, k), k), k)
+    kept = hide_rare_levels(
+        hide_complete_cases(hide_small_periods(hide_thin_points(kept, k), k), k), k
+    )
     kept = hide_contrasts(_thinned(kept, k))
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
@@ -133,7 +137,7 @@ def _small_groupings(rows: list[Row], k: int) -> set[Key]:
     hidden = {
         _grouping(row)
         for row in rows
-        if row["estimate_name"] not in _OF_STEPS and not _is_span(row) and _is_few(row, k)
+        if row["estimate_name"] not in _OF_STEPS and not _is_apart(row) and _is_few(row, k)
     }
     hidden |= {_grouping(row) for row in rows if _is_of_stratum(row) and _others_are_few(row, k)}
     of_cells = {_cell(row): _grouping(row) for row in rows}
@@ -145,6 +149,11 @@ def _small_groupings(rows: list[Row], k: int) -> set[Key]:
 def _is_span(row: Row) -> bool:
     """Whether a row is of a span of time, or a period: those of an analysis go where one is few."""
     return row.get("statistic_name") in ("scaled_schoenfeld", OBSERVED_MEAN)
+
+
+def _is_apart(row: Row) -> bool:
+    """Whether a row is judged beside those like it, and does not withhold its whole grouping."""
+    return _is_span(row) or is_part(row)
 
 
 def _is_of_stratum(row: Row) -> bool:
@@ -287,6 +296,7 @@ def _sizes_told(rows: list[Row]) -> set[int]:
         for row in rows
         if row["status"] != "suppressed"
         and row.get("n") is not None
+        and not is_part(row)
         and (row.get("target") or not row.get("stratum_name"))
     }
 

@@ -84,7 +84,8 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "accuracy_difference balanced_accuracy_difference f1_difference lr_positive_ratio "
         "lr_negative_ratio diagnostic_odds_ratio_ratio var_reader var_reader_modality var_error "
         "cov1 cov2 cov3 weighted_kappa ac1 percent_agreement agreement_limit "
-        "reading_time_difference reading_time_ratio".split()
+        "reading_time_difference reading_time_ratio calibration_curve scaled_brier e50 e90 emax "
+        "net_benefit_difference standardised_net_benefit".split()
     ),
     "pooling": tuple(
         "tau2 i2 q h2 prediction_low prediction_high logit_sensitivity logit_fpr fpr rho tau2_sens "
@@ -138,6 +139,11 @@ DAYS = "days"
 """Another: by column that holds a day, how many had the event by then, and were at risk then."""
 CELLS = "cells"
 """Another: counts of the periods and sites that a number is of; few of one withhold its row."""
+POINT = "point"
+"""Another: counts behind a point of a curve: those acted on, or beyond it, with k or more of each;
+then those that are not, none or k. Points are shown together, where none tells of few."""
+PART = "part"
+"""Another: that a row is one of the parts that add up to what the other rows are of."""
 LEVELS = "levels"
 """Another: by use (`terms`, `balance`), rows with each level of a column, as counts by column."""
 

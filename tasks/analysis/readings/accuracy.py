@@ -47,13 +47,13 @@ def accuracy(asked: AskedOfTable) -> list[Row]:
     readings = readings.only(readings.is_verified)
     unit = {"unit_of_analysis": "case"}
     made = _measured(asked, readings, unit)
-    for name, level, part in _parts(asked, readings):
+    for name, level, part in parts_of(asked, readings):
         made += _measured(asked, part, {**unit, "stratum_name": name, "stratum_level": level})
     made += compared(asked, readings, result_of)
     clean = is_clean(readings)
     if not clean.all():
         made += _measured(asked, readings.only(clean), {**unit, "scenario": "without flagged"})
-    return made + _without_result(asked, readings) + conduct_rows(asked, readings)
+    return made + rates_without_result(asked, readings) + conduct_rows(asked, readings)
 
 
 def accuracy_of_tables(asked: AskedOfTable) -> list[Row]:
@@ -73,7 +73,7 @@ def _table(counts: IntArray) -> Cells:
     return cells_of_table(*(int(count) for count in counts))
 
 
-def _parts(asked: AskedOfTable, readings: Readings) -> Iterator[tuple[str, str, Readings]]:
+def parts_of(asked: AskedOfTable, readings: Readings) -> Iterator[tuple[str, str, Readings]]:
     """Yield the readings of each reader, each centre, and each level of each subgroup."""
     for field in ("reader", "site"):
         levels = readings.by(field) if readings.has(field) else ()
@@ -92,16 +92,23 @@ def result_of(readings: Readings, counts_as: str) -> tuple[BoolArray, BoolArray]
         counts_as: What an output without a result counts as: `positive`, `negative`, `wrong`,
             `right` or `left_out`.
     """
-    scored, truth = readings.has_score, readings.truth
-    instead = {
-        "positive": np.ones_like(truth),
-        "negative": np.zeros_like(truth),
-        "wrong": ~truth,
-        "right": truth,
-        "left_out": np.zeros_like(truth),
-    }[counts_as]
-    used = scored if counts_as == "left_out" else np.ones_like(truth)
+    scored = readings.has_score
+    used = scored if counts_as == "left_out" else np.ones_like(scored)
+    instead = without_result(readings.truth, counts_as)
     return np.where(scored, readings.is_positive, instead), np.asarray(used)
+
+
+def without_result(truth: BoolArray, counts_as: str) -> BoolArray:
+    """Return as what an output without a result counts in cases of this truth, shape (n,)."""
+    return np.asarray(
+        {
+            "positive": np.ones_like(truth),
+            "negative": np.zeros_like(truth),
+            "wrong": ~truth,
+            "right": truth,
+            "left_out": np.zeros_like(truth),
+        }[counts_as]
+    )
 
 
 def _scenarios(readings: Readings) -> Iterator[tuple[str | None, str]]:
@@ -203,7 +210,7 @@ def _not_estimable(
     return asked.row(name, status="not_estimable", note=why, n=n, n_events=None, **named)
 
 
-def _without_result(asked: AskedOfTable, readings: Readings) -> list[Row]:
+def rates_without_result(asked: AskedOfTable, readings: Readings) -> list[Row]:
     """Return how often an output failed or was indeterminate, for each modality."""
     if not readings.has("output"):
         return []

@@ -67,6 +67,8 @@ Method = Literal[
     "reading_time",
     "verification_bias",
     "latent_class",
+    "calibration",
+    "decision_curve",
     "describe",
     "empirical_calibration",
     "meta_analysis",

@@ -25,6 +25,7 @@ from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_meta import META_CHECKS
 from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
 from tasks.core.spec.checks_parametric import PARAMETRIC_CHECKS
+from tasks.core.spec.checks_probabilities import PROBABILITY_CHECKS
 from tasks.core.spec.checks_readings import READING_CHECKS
 from tasks.core.spec.checks_sensitivity import SENSITIVITY_CHECKS
 from tasks.core.spec.checks_survival_effects import SURVIVAL_EFFECT_CHECKS
@@ -217,6 +218,7 @@ CHECKS: tuple[Check, ...] = (
     *META_CHECKS,
     *READING_CHECKS,
     *VERIFICATION_CHECKS,
+    *PROBABILITY_CHECKS,
     *OUTCOME_CHECKS,
     *TIME_CHECKS,
     *BOOTSTRAP_CHECKS,

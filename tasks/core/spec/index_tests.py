@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Frozen
+from tasks.core.spec.probabilities import CalibrationOf, DecisionCurve
 from tasks.core.spec.reader_studies import AgreementOf, ReaderStudy
 from tasks.core.spec.sample_sizes import SampleSize
 from tasks.core.spec.verification import ImperfectReference, Verification
@@ -82,4 +83,11 @@ class ReadingKeys(Frozen):
     imperfect_reference: Annotated[
         ImperfectReference | None,
         Field(description="What is taken to be so where no reference standard is right."),
+    ] = None
+    calibration: Annotated[
+        CalibrationOf | None, Field(description="How the calibration of the score is looked at.")
+    ] = None
+    decision_curve: Annotated[
+        DecisionCurve | None,
+        Field(description="At which thresholds acting on the score is judged, and where."),
     ] = None

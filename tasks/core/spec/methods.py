@@ -386,6 +386,22 @@ RULES: Mapping[str, MethodRule] = {
         reads=(*_READ_BY, "score", "output", "verified"),
         may_lack=("truth",),
     ),
+    "calibration": MethodRule(
+        "calibration_slope",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("calibration", "replicates", "seed"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified"),
+    ),
+    "decision_curve": MethodRule(
+        "net_benefit",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("decision_curve", "index_test", "hypothesis", "horizon_days", "replicates", "seed"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified", "event", "time_days"),
+    ),
 }
 
 

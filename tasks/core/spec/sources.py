@@ -190,7 +190,7 @@ class ReadingRoles(Frozen):
     """One row a case, reader and modality."""
 
     case_id: ColumnName
-    truth: Coded
+    truth: Coded | None = None
     person_id: ColumnName | None = None
     reader: ColumnName | None = None
     modality: ColumnName | None = None
@@ -220,6 +220,12 @@ class ReadingRoles(Frozen):
     reading_seconds: Annotated[
         ColumnName | None, Field(description="Seconds that a reading took.")
     ] = None
+
+    @model_validator(mode="after")
+    def _tells_what_became_of_cases(self) -> Self:
+        if self.truth is None and (self.time is None or self.event is None):
+            raise ValueError("name the column of truth, or those of time and event")
+        return self
 
 
 class ReadingTable(_Table):

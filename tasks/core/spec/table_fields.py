@@ -194,6 +194,9 @@ def may_lack(source: TableSource, analysis: Analysis) -> tuple[str, ...]:
 
 def _names_of_readings(source: ReadingTable, analysis: Analysis) -> Iterator[str]:
     wanted = {"case_id", "truth", *analysis.rule.reads}
+    # Net benefit is of follow-up where days are named, else of the truth.
+    is_followed = analysis.horizon_days is not None
+    wanted -= {"truth", "verified"} if is_followed else {"event", "time_days"}
     yield from (field.name for field in role_fields(source) if field.name in wanted)
     named = (*analysis.subgroups, *((analysis.by,) if analysis.by else ()))
     if "verification_covariates" in wanted:
@@ -285,7 +288,8 @@ def _reading_fields(source: ReadingTable) -> Iterator[TableField]:
     yield from _labels(
         roles, "case_id", "person_id", "reader", "modality", "site", "reference_standard"
     )
-    yield code_field("truth", roles.truth)
+    if roles.truth:
+        yield code_field("truth", roles.truth)
     if roles.score:
         yield TableField("score", roles.score, "number")
     if roles.output:

@@ -8,7 +8,8 @@ from tasks.core.errors import EstimationError
 from tasks.stats.inputs import FloatArray
 
 SPAN = 2 / 3
-_STEP = 0.01
+STEP = 0.01
+"""How far apart lines are fitted, as a share of the range."""
 _NEAR, _FAR, _FLAT = 0.001, 0.999, 0.001
 
 
@@ -24,15 +25,16 @@ class Curve:
         return np.interp(at, self.at, self.height)
 
 
-def lowess(x: FloatArray, y: FloatArray, span: float = SPAN) -> Curve:
+def lowess(x: FloatArray, y: FloatArray, span: float = SPAN, step: float = STEP) -> Curve:
     """Smooth y over x by local lines with tricube weights, without robustness steps.
 
-    The line is fitted at points at least 1 % of the range apart, straight between them.
+    Lines are fitted at points a step apart; the curve is straight between them.
 
     Args:
         x: Where, shape (n,), in rising order.
         y: What is smoothed, shape (n,).
         span: Share of the points that a line is fitted to.
+        step: How far apart lines are fitted, as a share of the range.
 
     Raises:
         EstimationError: All x are the same.
@@ -45,7 +47,7 @@ def lowess(x: FloatArray, y: FloatArray, span: float = SPAN) -> Curve:
         what = "all probabilities are the same"
         raise EstimationError("calibration curve", what, "look at the scores.")
     size = max(2, min(x.size, int(span * x.size + 1e-7)))
-    places = _places(x, _STEP * spread)
+    places = _places(x, step * spread)
     height = [_line(x, y, float(x[place]), size, spread) for place in places]
     return Curve(x[places], np.array(height))
 

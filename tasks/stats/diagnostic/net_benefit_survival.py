@@ -38,10 +38,9 @@ def follow_up_of(time: FloatArray, event: IntArray, horizon: float) -> FollowUp:
     return FollowUp(time[order], event[order], horizon, order.astype(np.int64))
 
 
-def drawn_weights(units: IntArray, replicates: int, seed: int) -> FloatArray:
+def drawn_weights(units: IntArray, replicates: int, rng: np.random.Generator) -> FloatArray:
     """Return weights of cases, shape (1 + replicates, n): all 1, then those of resampled units."""
     size = int(units.max()) + 1
-    rng = np.random.default_rng(seed)
     drawn = rng.multinomial(size, np.full(size, 1 / size), size=replicates)
     return np.vstack([np.ones(units.size), drawn[:, units]]).astype(np.float64)
 

@@ -17,6 +17,7 @@ from tasks.stats.inputs import BoolArray, FloatArray, IntArray
 from tasks.stats.logistic import logistic
 
 _ROUNDS, _TOLERANCE = 100, 1e-12
+_STEP_OF_RESAMPLES = 0.025
 _LOOK = "look at the scores and how many cases have the condition."
 OF_CURVE = ("ici", "e50", "e90", "emax", "eci")
 
@@ -105,11 +106,11 @@ def calibration_numbers(
 
 
 def _wald(
-    of: Predictions, name: str, value: float, error: float, level: float, **more: str
+    of: Predictions, name: str, value: float, error: float, level: float, term: str | None = None
 ) -> Found:
     reach = z_quantile(level) * error
     method = "cluster_robust" if of.is_clustered else "model"
-    return Found(name, value, error, value - reach, value + reach, method, **more)
+    return Found(name, value, error, value - reach, value + reach, method, term=term)
 
 
 def _in_the_large(of: Predictions, level: float) -> Found:
@@ -271,7 +272,7 @@ def smooth(
     at: FloatArray,
     *,
     replicates: int,
-    seed: int,
+    rng: np.random.Generator,
     span: float = SPAN,
     level: float = 0.95,
 ) -> Smooth:
@@ -281,7 +282,7 @@ def smooth(
         of: The predictions.
         at: Where the curve is told, shape (m,).
         replicates: Resamples.
-        seed: Seed of the draws.
+        rng: What draws them.
         span: Share of the readings that a line is fitted to.
         level: Confidence level.
 
@@ -290,13 +291,12 @@ def smooth(
     """
     curve = lowess(of.p, of.y, span)
     found = distances(curve, of.p)
-    rng = np.random.default_rng(seed)
     size = int(of.units.max()) + 1
     heights, gaps = np.empty((replicates, at.size)), np.empty((replicates, len(OF_CURVE)))
     for place in range(replicates):
         counts = rng.multinomial(size, np.full(size, 1 / size))[of.units]
         p, y = np.repeat(of.p, counts), np.repeat(of.y, counts)
-        drawn = lowess(p, y, span) if p.size > 1 and p[0] < p[-1] else curve
+        drawn = lowess(p, y, span, _STEP_OF_RESAMPLES) if p.size > 1 and p[0] < p[-1] else curve
         heights[place] = drawn.of(at)
         gaps[place] = list(distances(drawn, p).values())
     tails = ((1 - level) / 2, (1 + level) / 2)
