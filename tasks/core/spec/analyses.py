@@ -67,6 +67,8 @@ Method = Literal[
     "reading_time",
     "verification_bias",
     "latent_class",
+    "accuracy_meta",
+    "leave_one_centre_out",
     "describe",
     "empirical_calibration",
     "meta_analysis",
