@@ -16,9 +16,11 @@ def _centres_can_be_pooled(spec: StudySpec) -> Iterator[Fault]:
     tables = {source.id: source for source in spec.tables}
     for place, analysis in enumerate(spec.analyses):
         source, path = tables.get(analysis.source or ""), ("analyses", place)
-        if analysis.method not in _ACROSS:
+        if not isinstance(source, ReadingTable | TwoByTwoTable):
             continue
-        if isinstance(source, ReadingTable | TwoByTwoTable):
+        if analysis.method == "accuracy":
+            yield from _has_columns_of_centres(source, analysis, path)
+        if analysis.method in _ACROSS:
             yield from _names_centres(source, analysis, path)
             yield from _has_columns_of_centres(source, analysis, path)
 
@@ -40,7 +42,7 @@ def _has_columns_of_centres(
         analysis.method == "accuracy_meta" or isinstance(source, TwoByTwoTable)
     ):
         what = f"{analysis.method} of source {source.id} has no subgroups"
-        fix = "remove them; leave_one_centre_out of a reading_table has subgroups."
+        fix = "remove them; accuracy and leave_one_centre_out of a reading_table have subgroups."
         yield Fault((*path, "subgroups"), what, fix)
         return
     if analysis.terms and isinstance(source, ReadingTable):
