@@ -11,8 +11,10 @@ from threadpoolctl import threadpool_limits
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.gates import GateVerdict, judge_table_gates
 from tasks.analysis.readings.accuracy import accuracy, accuracy_of_tables
+from tasks.analysis.readings.accuracy_meta import accuracy_meta
 from tasks.analysis.readings.agreement import reader_agreement
 from tasks.analysis.readings.calibration import calibration
+from tasks.analysis.readings.centres_out import leave_one_centre_out
 from tasks.analysis.readings.decision_curve import decision_curve
 from tasks.analysis.readings.latent import latent_class
 from tasks.analysis.readings.mrmc import reader_study
@@ -103,9 +105,16 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "latent_class": latent_class,
         "calibration": calibration,
         "decision_curve": decision_curve,
+        "accuracy_meta": accuracy_meta,
+        "leave_one_centre_out": leave_one_centre_out,
         "describe": describe,
     },
-    "two_by_two_table": {"accuracy": accuracy_of_tables, "describe": describe},
+    "two_by_two_table": {
+        "accuracy": accuracy_of_tables,
+        "accuracy_meta": accuracy_meta,
+        "leave_one_centre_out": leave_one_centre_out,
+        "describe": describe,
+    },
     "effect_table": {
         "describe": describe,
         "empirical_calibration": calibrated_effects,

@@ -69,6 +69,8 @@ Method = Literal[
     "latent_class",
     "calibration",
     "decision_curve",
+    "accuracy_meta",
+    "leave_one_centre_out",
     "describe",
     "empirical_calibration",
     "meta_analysis",

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from tasks.core.explain import nearest
 from tasks.core.spec.checks_adjustment import ADJUSTMENT_CHECKS
 from tasks.core.spec.checks_bootstrap import BOOTSTRAP_CHECKS
+from tasks.core.spec.checks_centres import CENTRE_CHECKS
 from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
 from tasks.core.spec.checks_curves import CURVE_CHECKS
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
@@ -217,6 +218,7 @@ CHECKS: tuple[Check, ...] = (
     *PARAMETRIC_CHECKS,
     *META_CHECKS,
     *READING_CHECKS,
+    *CENTRE_CHECKS,
     *VERIFICATION_CHECKS,
     *PROBABILITY_CHECKS,
     *OUTCOME_CHECKS,

@@ -132,7 +132,7 @@ def _subgroups_have_a_treatment(spec: StudySpec) -> Iterator[Fault]:
     tables = {source.id: source for source in spec.tables}
     for place, analysis in enumerate(spec.analyses):
         source, path = tables.get(analysis.source or ""), ("analyses", place, "subgroups")
-        if not analysis.subgroups:
+        if not analysis.subgroups or analysis.method in OF_READINGS:
             continue
         if not isinstance(source, AnalysisTable):
             fix = "restrict the analysis to a population of the design." * (source is None)
@@ -184,6 +184,8 @@ def _bias_can_be_analysed(spec: StudySpec) -> Iterator[Fault]:
 
 _LAWS_OF_HAZARDS = ("weibull_ph", "gompertz")
 _OF_EFFECTS = ("empirical_calibration", "e_value")
+OF_READINGS = ("accuracy", "accuracy_meta", "leave_one_centre_out")
+"""Methods that have subgroups of cases, or refuse them by themselves."""
 _DIFFERENCES = (
     "mean_difference",
     "risk_difference",

@@ -59,6 +59,19 @@ class Hypothesis(Frozen):
         return self
 
 
+class AcrossCentres(Frozen):
+    """How sensitivity and specificity of centres are pooled together."""
+
+    model: Annotated[
+        Literal["glmm", "reml", "ml"],
+        Field(description="Binomial-normal (glmm), or Reitsma's normal model by reml or ml."),
+    ] = "glmm"
+    add_half: Annotated[
+        Literal["if_any_zero", "everywhere", "centres_with_zero", "none"],
+        Field(description="Where reml and ml add a half to all four cells of a centre."),
+    ] = "if_any_zero"
+
+
 class ReadingKeys(Frozen):
     """Keys of the analyses of readings."""
 
@@ -90,4 +103,7 @@ class ReadingKeys(Frozen):
     decision_curve: Annotated[
         DecisionCurve | None,
         Field(description="At which thresholds acting on the score is judged, and where."),
+    ] = None
+    across_centres: Annotated[
+        AcrossCentres | None, Field(description="How centres are pooled; glmm when left out.")
     ] = None

@@ -97,7 +97,7 @@ WEIGHTED = ("iptw_ate", "iptw_att", "overlap", "entropy_balanced")
 
 _WHOSE = ("person_id", "reader", "modality", "site", "weight")
 _READ_BY = ("person_id", "reader", "modality", "site")
-_CONDUCT = ("reference_standard", "reference_uses_index", "reference_delay", "treated_between")
+_CONDUCT = ("reference_standard", "reference_uses_index", "reference_delay_days", "treated_between")
 
 RULES: Mapping[str, MethodRule] = {
     "cox": MethodRule(
@@ -401,6 +401,22 @@ RULES: Mapping[str, MethodRule] = {
         keys=("decision_curve", "index_test", "hypothesis", "horizon_days", "replicates", "seed"),
         takes_weights=False,
         reads=(*_READ_BY, "score", "output", "verified", "event", "time_days"),
+    ),
+    "accuracy_meta": MethodRule(
+        "sensitivity",
+        kinds=("reading_table", "two_by_two_table"),
+        outcome="none",
+        keys=("index_test", "across_centres", "terms"),
+        reads=("person_id", "modality", "site", "score", "output", "verified"),
+        takes_weights=False,
+    ),
+    "leave_one_centre_out": MethodRule(
+        "sensitivity",
+        kinds=("reading_table", "two_by_two_table"),
+        outcome="none",
+        keys=("index_test", "hypothesis", "knapp_hartung"),
+        reads=("person_id", "modality", "site", "score", "output", "verified"),
+        takes_weights=False,
     ),
 }
 
