@@ -110,7 +110,7 @@ def test_the_data_of_dcurves_are_calibrated_as_r_says():
     assert some(found, "e90")[0]["estimate"] == pytest.approx(3.1991416281950e-02, rel=1e-9)
     assert some(found, "emax")[0]["estimate"] == pytest.approx(4.5849767459904e-02, rel=1e-9)
     assert some(found, "brier")[0]["n_events"] == 105
-    assert [r["n"] for r in some(found, "calibration_curve", term="group")] == [75] * 10
+    assert [r["n"] for r in some(found, "proportion", term="score_group")] == [75] * 10
 
 
 def test_the_parts_of_the_brier_score_add_up(rows):

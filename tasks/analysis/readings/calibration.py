@@ -211,9 +211,9 @@ def _group(asked: AskedOfTable, of: Predictions, group: Group, named: Named) -> 
     return _row(
         asked,
         of,
-        "calibration_curve",
+        "proportion",
         named,
-        term="group",
+        term="score_group",
         at=group.mean,
         at_kind="score",
         estimate=share,

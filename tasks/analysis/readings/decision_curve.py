@@ -153,7 +153,12 @@ def decision_curve(asked: AskedOfTable) -> list[Row]:
         readings = readings.only(readings.has_score)
     made = _of_readings(asked, readings, {})
     for name, level, part in parts_of(asked, readings):
-        made += _of_readings(asked, part, {"stratum_name": name, "stratum_level": level})
+        named = {"stratum_name": name, "stratum_level": level}
+        try:
+            made += _of_readings(asked, part, named)
+        except EstimationError as exc:
+            why = {"status": "not_estimable", "note": exc.what, "n": part.n, "n_events": None}
+            made.append(asked.row("net_benefit", **named, **why, unit_of_analysis="case"))
     return made + rates_without_result(asked, everything)
 
 
