@@ -29,6 +29,7 @@ from tasks.report.sections.table_curves import curve_figures
 from tasks.report.sections.table_figures import adopted, figures, is_of_adoption, is_span
 from tasks.report.sections.table_meta import META, meta_blocks
 from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
+from tasks.report.sections.table_probabilities import calibration_blocks, decision_blocks
 from tasks.report.sections.table_readers import agreement_blocks, reader_blocks
 from tasks.report.sections.table_readings import accuracy_blocks
 from tasks.report.sections.table_series import is_line, series_figures
@@ -76,6 +77,8 @@ _WRITTEN: Mapping[str, Callable[[Context, Analysis, list[Record]], list[Block]]]
     "agreement": agreement_blocks,
     "verification_bias": verification_blocks,
     "latent_class": latent_class_blocks,
+    "calibration": calibration_blocks,
+    "decision_curve": decision_blocks,
 }
 """Methods whose results have a form of their own."""
 
