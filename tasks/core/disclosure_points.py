@@ -1,8 +1,8 @@
 """Points of calibration and decision curves, and the groups and bins of scores behind them.
 
 - A point of a curve is shown where at least k cases of each truth are acted on (of a smooth curve:
-  lie on either side of it), and none or at least k of each are not; and where from the last point
-  shown none or at least k have moved. All modalities and all levels of a grouping go together.
+  lie on either side of it), and none or at least k of each are not; and where from every other
+  point shown none or at least k have moved. All modalities and levels go together.
 - A group of scores is shown where it holds k cases of each truth, a bin where it holds k; more
   are withheld until those that are withheld hold none or k together.
 """
@@ -43,15 +43,20 @@ def _thin_points(rows: list[Row], k: int) -> set[int]:
 
 
 def _hidden_points(rows: list[Row], points: dict[float, list[int]], k: int) -> set[float]:
-    """Return the places on the axis at which nothing is shown."""
-    hidden, last = set(), dict[Key, tuple[int, ...]]()
-    for at in sorted(points):
+    """Return the places on the axis at which nothing is shown; round places are kept first."""
+    shown: dict[float, Counts] = {}
+    for at in sorted(points, key=lambda at: (_roughness(at), at)):
         counts = _counts(rows, points[at])
-        if _is_thin(counts, k) or _moved_by_few(counts, last, k):
-            hidden.add(at)
-        else:
-            last = counts
-    return hidden
+        told = shown.values()
+        if not _is_thin(counts, k) and not any(_moved_by_few(counts, one, k) for one in told):
+            shown[at] = counts
+    return points.keys() - shown.keys()
+
+
+def _roughness(at: float) -> int:
+    """Return 0 for a multiple of a tenth, 1 of a twentieth, 2 of a fiftieth, else 3."""
+    steps = (0.1, 0.05, 0.02)
+    return next((i for i, step in enumerate(steps) if abs(at / step - round(at / step)) < 1e-9), 3)
 
 
 def _counts(rows: list[Row], places: list[int]) -> Counts:

@@ -139,6 +139,7 @@ def _scores(bins: Sequence[Point], text: CalibrationText, x: Spec) -> Spec:
             "x": {"field": "low", "type": "quantitative", "scale": x, "axis": axis},
             "x2": {"field": "high"},
             "y": {"field": "count", "type": "quantitative", "axis": counts},
+            "y2": {"datum": 0},
             "tooltip": [{"field": "value_text", "type": "nominal", "title": text.count}],
         },
     }
@@ -168,9 +169,9 @@ def decision_chart(points: Sequence[Point], text: DecisionText) -> Spec:
     dash = {"domain": list(text.lines), "range": [*dashes, [6, 3], [1, 2]]}
     legend = {"orient": "top", "title": None, "symbolType": "stroke", "symbolStrokeWidth": 3}
     y = {"type": "quantitative", "scale": {"domain": _domain(points), "nice": False}}
-    ends = [point["at"] for point in points]
-    x = {"domain": [min(ends), max(ends)], "nice": False}
-    axis = {"title": text.threshold, "format": ".0%", "grid": False}
+    last = max(point["at"] for point in points if point["low"] is not None)
+    x = {"domain": [min(point["at"] for point in points), last], "nice": False}
+    axis = {"title": text.threshold, "format": ".0%", "grid": False, "tickCount": 6}
     return {
         "width": WIDTH - 60,
         "height": _CURVE_HIGH,

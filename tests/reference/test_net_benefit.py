@@ -112,8 +112,12 @@ def test_a_resample_is_a_curve_of_repeated_cases():
 
 
 def test_nobody_followed_to_the_horizon_is_not_estimable():
-    rows = curve(drawn(), FOLLOWED, horizon_days=30_000, replicates=200)
-    assert {r["status"] for r in some(rows, "net_benefit", term="model")} == {"not_estimable"}
+    (row,) = curve(drawn(), FOLLOWED, horizon_days=30_000, replicates=200, role="primary")
+    assert (row["status"], row["role"]) == ("not_estimable", "primary")
+    assert row["note"] == "a1: nobody who is acted on is followed to the horizon"
+    later = curve(drawn(), FOLLOWED, (0.1, 0.7), horizon_days=600, replicates=200)
+    (kept, lost) = some(later, "net_benefit", term="model")
+    assert (kept["status"], lost["status"], lost["role"]) == ("ok", "not_estimable", "exploratory")
 
 
 def test_a_case_control_study_has_the_prevalence_that_it_is_given():

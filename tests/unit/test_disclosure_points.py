@@ -32,7 +32,7 @@ def test_a_point_needs_k_of_each_truth_and_k_or_none_that_are_not_acted_on():
     rows = [
         point(0.1, 100, 400, 0, 0),
         point(0.2, 80, 200, 20, 200),
-        point(0.3, 80, 10, 20, 390),
+        point(0.3, 60, 10, 40, 390),
         point(0.4, 0, 0, 100, 400),
     ]
     assert shown(rows) == [0, 1]
@@ -40,7 +40,15 @@ def test_a_point_needs_k_of_each_truth_and_k_or_none_that_are_not_acted_on():
 
 
 def test_points_between_which_few_moved_are_not_both_shown():
-    assert shown([point(0.1, 80, 200, 20, 200), point(0.2, 75, 180, 25, 220), point(0.3, 60, 150, 40, 250)]) == [0, 2]  # fmt: skip
+    assert shown(
+        [point(0.1, 80, 200, 20, 200), point(0.2, 75, 180, 25, 220), point(0.3, 60, 150, 40, 250)]
+    ) == [0, 2]
+    near = [
+        point(0.11, 80, 200, 20, 200),
+        point(0.12, 75, 180, 25, 220),
+        point(0.2, 70, 170, 30, 230),
+    ]
+    assert shown(near) == [2]  # round thresholds are kept first  # fmt: skip
 
 
 def test_modalities_and_differences_go_together():

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -73,6 +74,11 @@ def generator(asked: AskedOfTable, named: Named) -> np.random.Generator:
     return np.random.default_rng([asked.analysis.seed or 0, zlib.crc32(name.encode())])
 
 
+def beside(row: Row) -> Row:
+    """Return a row as one that stands beside the others: without a number it stops no study."""
+    return row | {"role": "exploratory"}
+
+
 def replicates_of(asked: AskedOfTable) -> int:
     """Return how many resamples are drawn."""
     return asked.analysis.replicates or _REPLICATES
@@ -105,13 +111,14 @@ def _numbers(asked: AskedOfTable, readings: Readings, named: Named) -> list[Row]
     try:
         of = _predictions(readings)
     except EstimationError as exc:
-        return [_failed(asked, readings, "calibration_slope", exc.what, named)]
+        failed = _failed(asked, readings, "calibration_slope", exc.what, named)
+        return [beside(failed) if named.get("stratum_name") else failed]
     made = []
     for name, find in calibration_numbers(of):
         try:
             made.append(_of_found(asked, of, find(), named))
         except EstimationError as exc:
-            made.append(_failed(asked, readings, name, exc.what, named))
+            made.append(beside(_failed(asked, readings, name, exc.what, named)))
     return made + _of_curve(asked, of, readings, named)
 
 
@@ -122,7 +129,7 @@ def _of_curve(asked: AskedOfTable, of: Predictions, readings: Readings, named: N
     try:
         found = smooth(of, at, replicates=drawn, rng=rng, span=told.span)
     except EstimationError as exc:
-        return [_failed(asked, readings, "ici", exc.what, named)]
+        return [beside(_failed(asked, readings, "ici", exc.what, named))]
     made = [_distance(asked, of, found, name, named) for name in OF_CURVE]
     if named.get("stratum_name") is not None:
         return made
@@ -256,21 +263,21 @@ def _bins(asked: AskedOfTable, of: Predictions, named: Named) -> list[Row]:
 
 
 def _tests(asked: AskedOfTable, of: Predictions, groups: list[Group], named: Named) -> list[Row]:
-    """Return Spiegelhalter's z, and Hosmer and Lemeshow's statistic for old habits."""
+    """Return Spiegelhalter's z, and Hosmer and Lemeshow's statistic for old habits.
+
+    None where persons have several cases: both take cases as independent.
+    """
+    if of.is_clustered:
+        return []
     made: list[Row] = []
-    try:
+    with suppress(EstimationError):
         z, p = spiegelhalter(of)
         named_z = {"statistic_name": "spiegelhalter_z", "statistic": z, "p_value": p}
         made.append(_row(asked, of, "test", named, term="calibration", **named_z))
-    except EstimationError as exc:
-        failed = {"statistic_name": "spiegelhalter_z", "status": "not_estimable"}
-        made.append(_row(asked, of, "test", named, term="calibration", note=exc.what, **failed))
-    if of.is_clustered:
-        return made
     try:
         value, df, p = hosmer_lemeshow(groups)
     except EstimationError:
         return made
     old = {"statistic_name": "hosmer_lemeshow", "statistic": value, "df1": float(df), "p_value": p}
     row = _row(asked, of, "test", named, term="calibration", note=_OLD_HABIT, **old)
-    return [*made, row | {"role": "exploratory"}]
+    return [*made, beside(row)]

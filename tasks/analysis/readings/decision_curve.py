@@ -7,7 +7,12 @@ import numpy as np
 
 from tasks.analysis.people import BoolArray, FloatArray, IntArray
 from tasks.analysis.readings.accuracy import parts_of, rates_without_result, without_result
-from tasks.analysis.readings.calibration import generator, refuse_other_scores, replicates_of
+from tasks.analysis.readings.calibration import (
+    beside,
+    generator,
+    refuse_other_scores,
+    replicates_of,
+)
 from tasks.analysis.readings.comparisons import judged
 from tasks.analysis.readings.rows import Readings, readings_of
 from tasks.analysis.table_asked import AskedOfTable, Row
@@ -152,14 +157,24 @@ def decision_curve(asked: AskedOfTable) -> list[Row]:
     if readings.index_test.without_result == "left_out":
         readings = readings.only(readings.has_score)
     made = _of_readings(asked, readings, {})
+    _check_some(asked, made)
     for name, level, part in parts_of(asked, readings):
         named = {"stratum_name": name, "stratum_level": level}
         try:
             made += _of_readings(asked, part, named)
         except EstimationError as exc:
             why = {"status": "not_estimable", "note": exc.what, "n": part.n, "n_events": None}
-            made.append(asked.row("net_benefit", **named, **why, unit_of_analysis="case"))
+            row = asked.row("net_benefit", **named, **why, unit_of_analysis="case")
+            made.append(beside(row))
     return made + rates_without_result(asked, everything)
+
+
+def _check_some(asked: AskedOfTable, rows: list[Row]) -> None:
+    """Refuse a curve without a single point."""
+    told = [row for row in rows if row["estimate_name"] == "net_benefit" and row["term"] == "model"]
+    if told and all(row["status"] == "not_estimable" for row in told):
+        fix = "choose other thresholds, or an earlier day."
+        raise EstimationError(asked.analysis.id, str(told[0]["note"]), fix)
 
 
 def _of_readings(asked: AskedOfTable, readings: Readings, named: Named) -> list[Row]:
@@ -265,7 +280,8 @@ def _told(acting: Acting, name: str, found: Value | str, named: Named) -> Row:
         "estimate_scale": "identity",
     }
     if isinstance(found, str):
-        return acting.asked.row(name, **{**sizes, **named}, status="not_estimable", note=found)
+        failed = {"status": "not_estimable", "note": found}
+        return beside(acting.asked.row(name, **{**sizes, **named, **failed}))
     values = _interval(found, acting.units, 0.95)
     note = _FITTED if acting.curve.as_probability and named.get("term") == "model" else None
     return acting.asked.row(name, **{**sizes, **values, **named}, note=note)
@@ -310,7 +326,8 @@ def _differences(new: Acting, old: Acting, named: Named) -> list[Row]:
         if isinstance(first, str) or isinstance(second, str):
             why = first if isinstance(first, str) else second
             more: dict[str, object] = {"status": "not_estimable", "note": why}
-            made.append(new.asked.row("net_benefit_difference", **here, **more) | {POINT: ()})
+            row = new.asked.row("net_benefit_difference", **here, **more)
+            made.append(beside(row) | {POINT: ()})
             continue
         gap = _gap(first, second)
         values = _interval(gap, units, level) | {"n_clusters": int(np.unique(units).size)}

@@ -292,16 +292,20 @@ def _benefits(context: Context, analysis: Analysis, rows: list[Record]) -> Table
     """Return net benefit at round thresholds: each modality, all, and what is avoided."""
     words = context.words
     found = [row for row in rows if row["estimate_name"] in _BENEFITS and row["term"] != "none"]
-    arms = _arms(found)
-    columns = [Column(words("probabilities.threshold"), "right", width=1.2)]
-    heads = [(name, term, arm) for arm in arms for name, term in _COLUMNS]
-    columns += [
-        Column(_column(context, *head, len(arms) > 1), "right", width=2.1) for head in heads
+    columns = [
+        Column(words("probabilities.threshold"), "right", width=1),
+        Column(words("tables.col_of"), width=1.6),
     ]
+    columns += [Column(_column(context, *head), "right", width=2.1) for head in _COLUMNS]
     by_key = {(r["estimate_name"], r["term"], r["arm"], r["at"]): r for r in found}
     body = tuple(
-        (runs(numbers.share_of(at)), *(_value(context, by_key.get((*head, at))) for head in heads))
+        (
+            runs(numbers.share_of(at)),
+            runs(arm or words("tables.all")),
+            *(_value(context, by_key.get((*head, arm, at))) for head in _COLUMNS),
+        )
         for at in _told_thresholds(found)
+        for arm in _arms(found)
     )
     caption = words("probabilities.benefits_caption", id=analysis.id)
     note = words.line("probabilities.benefits_note")
@@ -316,10 +320,9 @@ _COLUMNS = (
 )
 
 
-def _column(context: Context, name: str, term: str, arm: str | None, several: bool) -> str:
+def _column(context: Context, name: str, term: str) -> str:
     words = context.words
-    said = words("probabilities.of_all") if term == "all" else words.term("estimate", name)
-    return f"{said}: {arm}" if several and arm else said
+    return words("probabilities.of_all") if term == "all" else words.term("estimate", name)
 
 
 def _told_thresholds(rows: Sequence[Record]) -> list[float]:
@@ -364,7 +367,7 @@ def _shown(context: Context, row: Record) -> str:
         return ""
     key = "readings.not_shown" if "is not shown" in str(row["note"]) else "readings.shown"
     claim = context.words.term("claim", row["alternative"])
-    return context.words(key, claim=claim, margin=numbers.decimals(row["margin"], 3))
+    return context.words(key, claim=claim, margin=f"{row['margin']:g}")
 
 
 def _decision_figure(context: Context, analysis: Analysis, rows: list[Record]) -> list[Block]:
