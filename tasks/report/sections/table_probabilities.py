@@ -11,7 +11,7 @@ from tasks.report.charts_probabilities import (
     calibration_chart,
     decision_chart,
 )
-from tasks.report.context import Context, Write
+from tasks.report.context import Context
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
 from tasks.report.notes import said_note
@@ -21,9 +21,9 @@ _NUMBERS = (
 ).split()
 _BENEFITS = ("net_benefit", "net_intervention_avoided", "standardised_net_benefit")
 _RATES = ("indeterminate_rate", "failure_rate")
-_PLACES = {"eci": 3, "net_benefit": 4, "net_benefit_difference": 4}
+_PLACES = 3
 _MOST_LINES = 6
-_MOST_ROWS = 12
+_MOST_ROWS, _MOST_COLUMNS = 12, 4
 
 
 def calibration_blocks(context: Context, analysis: Analysis, rows: list[Record]) -> list[Block]:
@@ -74,9 +74,8 @@ def _arms(rows: list[Record]) -> list[str | None]:
     return list(dict.fromkeys(row["arm"] for row in of_arms))
 
 
-def _write(name: str) -> Write:
-    places = _PLACES.get(name, 3)
-    return lambda value: numbers.decimals(value, places)
+def _write(value: float) -> str:
+    return numbers.decimals(value, _PLACES)
 
 
 def _value(context: Context, row: Record | None) -> Runs:
@@ -84,7 +83,7 @@ def _value(context: Context, row: Record | None) -> Runs:
         return runs(numbers.DASH)
     if row["status"] == "not_estimable":
         return runs(context.words.term("status", "not_estimable"))
-    return context.with_interval(row, _write(str(row["estimate_name"])))
+    return context.with_interval(row, _write)
 
 
 def _key(row: Record) -> tuple[object, ...]:
@@ -176,7 +175,8 @@ def _parts(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
     words = context.words
     found = [row for row in rows if row["stratum_name"] is not None and row["target"] is None]
     wanted = [row for row in found if _is_main(row)]
-    names = list(dict.fromkeys((row["estimate_name"], row["at"]) for row in wanted))[:_MOST_LINES]
+    told = [row for row in wanted if row["status"] == "ok"] or wanted
+    names = list(dict.fromkeys((row["estimate_name"], row["at"]) for row in told))[:_MOST_COLUMNS]
     columns = [Column(words("tables.col_of"), width=2.2)]
     columns += [Column(_head(context, *name), "right", width=2) for name in names]
     keys = dict.fromkeys((r["stratum_name"], r["stratum_level"], r["arm"]) for r in wanted)
@@ -229,7 +229,7 @@ def _outputs(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
 def _point(context: Context, row: Record) -> dict[str, object]:
     return {
         "at": row["at"], "estimate": row["estimate"], "low": row["ci_low"], "high": row["ci_high"],
-        "value_text": plain(context.with_interval(row, _write(str(row["estimate_name"])))),
+        "value_text": plain(context.with_interval(row, _write)),
     }  # fmt: skip
 
 
@@ -302,7 +302,7 @@ def _benefits(context: Context, analysis: Analysis, rows: list[Record]) -> Table
         (
             runs(numbers.share_of(at)),
             runs(arm or words("tables.all")),
-            *(_value(context, by_key.get((*head, arm, at))) for head in _COLUMNS),
+            *(_benefit(context, head[1], by_key.get((*head, arm, at))) for head in _COLUMNS),
         )
         for at in _told_thresholds(found)
         for arm in _arms(found)
@@ -310,6 +310,13 @@ def _benefits(context: Context, analysis: Analysis, rows: list[Record]) -> Table
     caption = words("probabilities.benefits_caption", id=analysis.id)
     note = words.line("probabilities.benefits_note")
     return Table(f"table_{analysis.id}", caption, tuple(columns), body, note, small=True)
+
+
+def _benefit(context: Context, term: str, row: Record | None) -> Runs:
+    """Return a value; of acting on all, which no score changes, without its interval."""
+    if term == "all" and row is not None and row["status"] == "ok":
+        return (context.number(row, "estimate", _write),)
+    return _value(context, row)
 
 
 _COLUMNS = (
