@@ -32,7 +32,7 @@ from tasks.stats.diagnostic.net_benefit_survival import (
     drawn_weights,
     follow_up_of,
 )
-from tasks.stats.diagnostic.units import error_of, numbered
+from tasks.stats.diagnostic.units import error_of, how_many, is_clustered, numbered
 from tasks.stats.inference import z_quantile
 from tasks.stats.logistic import logistic
 
@@ -290,8 +290,8 @@ def _told(acting: Acting, name: str, found: Value | str, named: Named) -> Row:
 def _interval(found: Value, units: IntArray, level: float) -> dict[str, object]:
     error = found.error(units)
     reach = z_quantile(level) * error
-    is_clustered = np.unique(units).size < units.size
-    method = "bootstrap" if found.is_drawn else "cluster_robust" if is_clustered else "delta"
+    several = is_clustered(units)
+    method = "bootstrap" if found.is_drawn else "cluster_robust" if several else "delta"
     return {
         "estimate": found.estimate,
         "std_error": error,
@@ -301,7 +301,7 @@ def _interval(found: Value, units: IntArray, level: float) -> dict[str, object]:
         "ci_high": found.estimate + reach,
         "ci_level": level,
         "ci_method": "wald",
-        "n_clusters": int(np.unique(units).size) if is_clustered else None,
+        "n_clusters": how_many(units) if several else None,
     }
 
 
@@ -330,7 +330,7 @@ def _differences(new: Acting, old: Acting, named: Named) -> list[Row]:
             made.append(beside(row) | {POINT: ()})
             continue
         gap = _gap(first, second)
-        values = _interval(gap, units, level) | {"n_clusters": int(np.unique(units).size)}
+        values = _interval(gap, units, level) | {"n_clusters": how_many(units)}
         values["se_method"] = _design(is_paired=bool(shared), is_drawn=gap.is_drawn)
         scale = {"estimate_scale": "difference"}
         row = new.asked.row("net_benefit_difference", **{**values, **here, **scale})

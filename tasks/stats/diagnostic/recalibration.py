@@ -65,7 +65,7 @@ class Predictions:
         self.p, self.y = probability[order], truth[order].astype(np.float64)
         self.units = numbered(units[order])
         self.n, self.events = self.p.size, int(truth.sum())
-        self.is_clustered = is_clustered(units)
+        self.is_clustered = is_clustered(self.units)
 
     @property
     def logit(self) -> FloatArray:

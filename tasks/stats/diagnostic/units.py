@@ -16,8 +16,13 @@ def error_of(influence: FloatArray, units: IntArray) -> float:
         Linearisation; the sum of squares of the units times g / (g - 1).
     """
     sums = np.bincount(units, influence)
-    g = np.unique(units).size
+    g = how_many(units)
     return float(np.sqrt(sums @ sums * g / max(g - 1, 1)))
+
+
+def how_many(units: IntArray) -> int:
+    """Return how many units occur; `units` are numbers from 0, some of which may be missing."""
+    return int(np.count_nonzero(np.bincount(units)))
 
 
 def numbered(units: IntArray) -> IntArray:
@@ -27,4 +32,4 @@ def numbered(units: IntArray) -> IntArray:
 
 def is_clustered(units: IntArray) -> bool:
     """Whether some unit has several readings."""
-    return bool(np.unique(units).size < units.size)
+    return how_many(units) < units.size
