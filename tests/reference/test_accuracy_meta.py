@@ -225,7 +225,7 @@ def test_a_study_gets_the_binomial_model_unless_it_asks_for_another():
     fit = pool_accuracy(COUNTS)
     assert pooled(rows, "logit_sensitivity")["estimate"] == pytest.approx(fit.mean[0])
     assert pooled(rows, "tau2_fpr")["estimate"] == pytest.approx(fit.between[1, 1])
-    assert pooled(rows, "sensitivity")["inference_space"] == "random centres and random cases"
+    assert pooled(rows, "sensitivity")["inference_space"] == "random_centres_random_cases"
     low, high = (pooled(rows, f"prediction_{end}", term="sensitivity") for end in ("low", "high"))
     assert low["estimate"] < pooled(rows, "sensitivity")["ci_low"] < high["estimate"]
     [one] = some(rows, "sensitivity", scenario="site", stratum_level="7")
