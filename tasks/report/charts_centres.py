@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.report.charts import GRID, INK, RULE, SOFT, TARGET, Point, Spec
 
-_PANEL, _ROW, _NAMES_AT = 170, 23, -128
+_PANEL, _ROW, _NAMES_AT = 155, 23, -124
 _PLANE = 360
 _SMALLEST, _LARGEST = 40.0, 620.0
 _IS_SITE = "datum.kind === 'site'"
@@ -31,7 +31,7 @@ def paired_forest(points: Sequence[Point], text: CentreText) -> Spec:
         text: Words of the chart.
     """
     placed = [{**point, "pos": place} for place, point in enumerate(points)]
-    left = _panel("sensitivity", text.sensitivity, _column("label", _NAMES_AT))
+    left = _panel("sensitivity", text.sensitivity, _column("label", _NAMES_AT, 118))
     right = _panel("specificity", text.specificity, [])
     return {"data": {"values": placed}, "hconcat": [left, right], "spacing": 18}
 
@@ -57,7 +57,7 @@ def _panel(name: str, title: str, more: list[Spec]) -> Spec:
             {"mark": {"type": "rule", "strokeWidth": 1.8}, "encoding": line},
             _symbols(name, title, x),
             *more,
-            *_column(f"{name}_text", _PANEL + 8),
+            *_column(f"{name}_text", _PANEL + 8, 160),
         ],
     }
 
@@ -88,14 +88,16 @@ def _symbols(name: str, title: str, x: Spec) -> Spec:
     }
 
 
-def _column(field: str, at: float) -> list[Spec]:
+def _column(field: str, at: float, widest: float) -> list[Spec]:
     """Two layers of labels: centres regular, what is pooled in bold."""
     layers: list[Spec] = []
     for test, look in (("===", {}), ("!==", {"fontWeight": "bold"})):
-        mark: Spec = {"type": "text", "align": "left", "fontSize": 11, "color": INK, "limit": 124}
+        mark: Spec = {"type": "text", "align": "left", "fontSize": 11, "color": INK}
         encoding: Spec = {"x": {"value": at}, "text": {"field": field, "type": "nominal"}}
         kept = [{"filter": f"datum.kind {test} 'site'"}]
-        layers.append({"transform": kept, "mark": {**mark, **look}, "encoding": encoding})
+        layers.append(
+            {"transform": kept, "mark": {**mark, "limit": widest, **look}, "encoding": encoding}
+        )
     return layers
 
 

@@ -80,6 +80,8 @@ def test_centres_stand_side_by_side_with_what_is_pooled(tmp_path, language, pool
     assert [p["label"] for p in points[:3]] == ["1", "2", "3"]
     assert points[0]["sensitivity_text"].startswith("83.9% (72.2")
     assert points[14]["label"] == pooled
+    said = points[6]["sensitivity_text"]
+    assert said in chart_svg(found["forest_reitsma"].chart, "forest_reitsma")
     assert points[14]["sensitivity_estimate"] == pytest.approx(0.890878, rel=1e-5)
     titles = [panel["layer"][1]["encoding"]["x"]["axis"]["title"] for panel in found["forest_reitsma"].chart["hconcat"]]  # fmt: skip
     assert titles == (["Sensitivity", "Specificity"] if language == "en" else ["민감도", "특이도"])
@@ -114,7 +116,14 @@ def test_tables_tell_the_numbers(tmp_path):
     assert any(line.startswith("HSROC: accuracy (Λ) | 3.262") for line in summary)
     assert any(line.startswith("Equal sensitivity in all centres (a half added to each cell) | 272.36 (df 13)") for line in summary)  # fmt: skip
     assert lines(found["sites_reitsma"])[6].startswith("7 | 100.0%")
-    assert len(lines(found["without_reitsma"])) == 14
+    without = lines(found["without_reitsma"])
+    assert len(without) == 28
+    assert without[0].startswith("Sensitivity | 1 | 83.9%")
+    validated = lines(found["without_new"])
+    assert len(validated) == 18
+    starred = [line.split(" | ")[:2] for line in validated if line.endswith("*")]
+    assert ["Sensitivity", "H5"] in starred
+    assert ["Sensitivity", "H2"] not in starred
     assert any(line.startswith("AUC | ") for line in lines(found["table_new"]))
     assert any(line.startswith("AUC: change with the share") for line in lines(found["table_new"]))
 

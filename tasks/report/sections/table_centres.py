@@ -13,12 +13,12 @@ from tasks.report.notes import said_note
 
 _SHARES = ("sensitivity", "specificity")
 _VALUES = (*_SHARES, "fpr", "auc", "lr_positive", "lr_negative", "diagnostic_odds_ratio")
-_AREA = ("auc", "sauc")
 _MODEL = ("logit_sensitivity", "logit_fpr", "tau2_sens", "tau2_fpr", "tau2", "rho", "q", "i2")
 _LEFT_OUT = "leave_one_out"
 _REGIONS = {"confidence_region": "confidence", "prediction_region": "prediction"}
 _LIMITS = ("prediction_low", "prediction_high")
 _DRAWN = ("sroc", *_REGIONS)
+_ORDER = ("both", *_SHARES, "auc", "hsroc_lambda", "hsroc_theta", "hsroc_beta")
 
 
 def pooled_accuracy_blocks(context: Context, analysis: Analysis, rows: list[Record]) -> list[Block]:
@@ -228,11 +228,20 @@ def _summary(context: Context, name: str, key: str, rows: list[Record]) -> Table
     )
     pooled = [row for row in rows if _is_pooled(row)]
     body = [_line(context, row, _limits(rows, n)) for n in _VALUES for row in _of(pooled, n)]
-    body += [_line(context, row, []) for n in (*_AREA[1:], *_MODEL) for row in _of(pooled, n)]
-    body += [_line(context, row, []) for row in _of(pooled, "coefficient")]
+    body += [
+        _line(context, row, [])
+        for n in ("sauc", *_MODEL, "coefficient")
+        for row in sorted(_of(pooled, n), key=_place)
+    ]
     body += [_test(context, row) for row in _of(rows, "test")]
     caption, note = words("centres.summary_caption", id=name), words.line("centres.summary_note")
     return Table(f"table_{key}", caption, columns, tuple(body), note, small=True)
+
+
+def _place(row: Record) -> int:
+    """Return where a row stands among those of its estimate, by the measure that it is of."""
+    of = str(row["term"]).partition(":")[0]
+    return _ORDER.index(of) if of in _ORDER else len(_ORDER)
 
 
 def _line(context: Context, row: Record, limits: list[Record]) -> tuple[Runs, ...]:
@@ -335,37 +344,46 @@ def _cells(context: Context, found: list[Record]) -> list[Runs]:
 def _without(context: Context, name: str, key: str, rows: list[Record]) -> Table:
     """Return what is pooled without each centre, and whether that centre is as the others say."""
     words = context.words
-    measures = [n for n in (*_SHARES, "auc") if _of(rows, n, scenario=_LEFT_OUT)]
-    has_limits = any(_of(rows, end, scenario=_LEFT_OUT) for end in _LIMITS)
-    columns = [Column(words("meta.col_without"), width=1.6)]
-    for measure in measures:
-        columns.append(Column(_label(context, measure), "right", width=2.2))
-        columns += [Column(words("meta.prediction"), "right", width=1.6)] if has_limits else []
-    body = []
-    for centre in _names(rows, _LEFT_OUT):
-        mine = [row for row in _named(rows, centre) if row["scenario"] == _LEFT_OUT]
-        cells: list[Runs] = [runs(centre)]
-        for measure in measures:
-            cells += _left_out(context, mine, measure, has_limits)
-        body.append(tuple(cells))
+    left = [row for row in rows if row["scenario"] == _LEFT_OUT]
+    has_limits = any(_of(left, end) for end in _LIMITS)
+    columns = [
+        Column(words("tables.col_estimate"), width=1.6),
+        Column(words("meta.col_without"), width=1.4),
+        Column(words("centres.col_itself"), "right", width=2.2),
+        Column(words("centres.col_others"), "right", width=2.2),
+    ]
+    columns += [Column(words("meta.prediction"), "right", width=1.8)] if has_limits else []
+    body = [
+        (runs(_label(context, measure)), runs(centre), *_left_out(context, found, has_limits))
+        for measure in (*_SHARES, "auc")
+        for centre in _names(_of(left, measure), _LEFT_OUT)
+        if (found := _of_measure(_named(rows, centre), measure))
+    ]
     caption = words("centres.without_caption", id=name)
     note = words.line("centres.without_note") if has_limits else ()
     return Table(f"without_{key}", caption, tuple(columns), tuple(body), note, small=True)
 
 
-def _left_out(context: Context, rows: list[Record], name: str, has_limits: bool) -> list[Runs]:
-    """Return a pooled value and its prediction interval, starred where the centre lies outside."""
-    found = _of(rows, name)
-    if not found:
-        return [runs(numbers.DASH), *([runs("")] if has_limits else [])]
-    cells = [context.with_interval(found[0], _write(found[0]))]
+def _of_measure(rows: list[Record], name: str) -> list[Record]:
+    """Return the rows of a measure of one centre, and its limits."""
+    return [row for row in rows if name in (row["estimate_name"], row["term"])]
+
+
+def _left_out(context: Context, rows: list[Record], has_limits: bool) -> list[Runs]:
+    """Return a centre, the others pooled and their limits, starred where it lies outside them."""
+    values = [row for row in rows if row["estimate_name"] not in _LIMITS]
+    own, others = (
+        [row for row in values if row["scenario"] == which] for which in ("site", _LEFT_OUT)
+    )
+    found = [context.with_interval(r[0], _write(r[0])) if r else runs("") for r in (own, others)]
     if not has_limits:
-        return cells
-    ends = [row for end in _LIMITS for row in _of(rows, end, term=name)]
-    is_outside = found[0]["status"] == "ok" and str(found[0]["note"]).startswith("outside")
-    star = " *" if is_outside else ""
-    between = _between(context, ends, _write(found[0])) if len(ends) == 2 else runs(numbers.DASH)
-    return [*cells, runs(*between, star)]
+        return found
+    ends = [row for end in _LIMITS for row in _of(rows, end)]
+    if len(ends) != 2:
+        return [*found, runs(numbers.DASH)]
+    is_outside = ends[0]["status"] == "ok" and str(ends[0]["note"]).startswith("outside")
+    between = _between(context, ends, _write(others[0]))
+    return [*found, runs(*between, " *" if is_outside else "")]
 
 
 def _subgroups(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
@@ -390,6 +408,9 @@ def _subgroups(context: Context, analysis: Analysis, rows: list[Record]) -> Tabl
         body.append(tuple(cells))
     caption = words("centres.subgroups_caption", id=analysis.id)
     note = words.line("centres.subgroups_note")
+    if claim := analysis.hypothesis:
+        said, margin = words.term("claim", claim.claim), numbers.percent(claim.margin)
+        note = runs(*note, " ", *words.line("centres.claim", claim=said, margin=margin))
     return Table(f"subgroups_{analysis.id}", caption, tuple(columns), tuple(body), note, small=True)
 
 
