@@ -125,7 +125,7 @@ def test_more_points_change_nothing_that_is_shown():
 
 
 def test_the_curve_of_harbord_is_that_of_rutter_and_gatsonis():
-    """The parameters (mada prints -0.083 and 3.262), put into the curve of their own model."""
+    """The parameters put into the curve of their own model; two, as R gives from rma.mv's fit."""
     found, at = hsroc(REML), np.array([0.05, 0.2, 0.6])
     curve = found.lambda_ * np.exp(-found.beta / 2) + np.exp(-found.beta) * special.logit(at)
     assert sroc(REML, at) == pytest.approx(special.expit(curve))
