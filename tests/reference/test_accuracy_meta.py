@@ -125,7 +125,7 @@ def test_more_points_change_nothing_that_is_shown():
 
 
 def test_the_curve_of_harbord_is_that_of_rutter_and_gatsonis():
-    """The parameters (mada prints -0.083 and 3.262), put into the curve of their own model."""
+    """The parameters put into the curve of their own model; two, as R gives from rma.mv's fit."""
     found, at = hsroc(REML), np.array([0.05, 0.2, 0.6])
     curve = found.lambda_ * np.exp(-found.beta / 2) + np.exp(-found.beta) * special.logit(at)
     assert sroc(REML, at) == pytest.approx(special.expit(curve))
@@ -225,7 +225,7 @@ def test_a_study_gets_the_binomial_model_unless_it_asks_for_another():
     fit = pool_accuracy(COUNTS)
     assert pooled(rows, "logit_sensitivity")["estimate"] == pytest.approx(fit.mean[0])
     assert pooled(rows, "tau2_fpr")["estimate"] == pytest.approx(fit.between[1, 1])
-    assert pooled(rows, "sensitivity")["inference_space"] == "random centres and random cases"
+    assert pooled(rows, "sensitivity")["inference_space"] == "random_centres_random_cases"
     low, high = (pooled(rows, f"prediction_{end}", term="sensitivity") for end in ("low", "high"))
     assert low["estimate"] < pooled(rows, "sensitivity")["ci_low"] < high["estimate"]
     [one] = some(rows, "sensitivity", scenario="site", stratum_level="7")

@@ -79,7 +79,7 @@ def _how(centres: Centres) -> Row:
     return {
         "se_method": model,
         "ci_level": LEVEL,
-        "inference_space": "random centres and random cases",
+        "inference_space": "random_centres_random_cases",
     }
 
 

@@ -161,7 +161,7 @@ def _of_pool(
     yield centres.row(
         name, place, estimate=value, std_error=found.std_error, ci_low=low, ci_high=high,
         se_method="reml", ci_method="wald_logit" if found.df is None else "knapp_hartung",
-        inference_space="random centres and random cases", **common,
+        inference_space="random_centres_random_cases", **common,
     )  # fmt: skip
     ends = {"prediction_low": found.prediction_low, "prediction_high": found.prediction_high}
     for end, limit in ends.items():

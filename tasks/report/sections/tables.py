@@ -20,6 +20,7 @@ from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
 from tasks.report.notes import said_note
 from tasks.report.sections.table_adjustment import METHODS, adjustment_tables
+from tasks.report.sections.table_centres import left_out_blocks, pooled_accuracy_blocks
 from tasks.report.sections.table_corrected import (
     latent_class_blocks,
     planned_table,
@@ -79,6 +80,8 @@ _WRITTEN: Mapping[str, Callable[[Context, Analysis, list[Record]], list[Block]]]
     "latent_class": latent_class_blocks,
     "calibration": calibration_blocks,
     "decision_curve": decision_blocks,
+    "accuracy_meta": pooled_accuracy_blocks,
+    "leave_one_centre_out": left_out_blocks,
 }
 """Methods whose results have a form of their own."""
 
