@@ -13,9 +13,9 @@ from prefect.artifacts import (
 )
 from prefect.logging import get_run_logger
 
+from flows.orders.outcome import RunOutcome
 from flows.orders.refresh import RefreshOutcome
-from flows.orders.study import RunOutcome
-from tasks.core.disclosure import mask_file
+from tasks.core.disclosure_quality import mask_file
 from tasks.core.errors import CausewayError, Message
 from tasks.core.results import read_results
 from tasks.core.site import SiteSettings

@@ -7,7 +7,8 @@ from prefect.runtime import flow_run
 
 from flows.artifacts import failure_shown, show_run
 from flows.crashed import watched
-from flows.orders.study import RunNotPublishedError, study_run
+from flows.orders.outcome import RunNotPublishedError
+from flows.orders.study import study_run
 from flows.run_study import Snapshot, title
 from flows.steps_prefect import as_task
 from tasks.core.errors import CausewayError

@@ -15,9 +15,10 @@ from flows.artifacts import (
 )
 from flows.crashed import watched
 from flows.orders.delivery import deliver, named
+from flows.orders.outcome import RunOutcome
 from flows.orders.refresh import refresh
 from flows.orders.status import status_of
-from flows.orders.study import RunOutcome, study_run
+from flows.orders.study import study_run
 from flows.steps_prefect import as_task_of
 from tasks.core.errors import CausewayError
 from tasks.core.paths import Home, home_from

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from flows.comparative_effectiveness import ComparedStudy, comparative_effectiveness
-from flows.orders.study import RunNotPublishedError, RunOutcome
+from flows.orders.outcome import RunNotPublishedError, RunOutcome
 from flows.run_study import Study, run_study
 from tasks.core.errors import Message, UsageError
 from tasks.core.parts import Part

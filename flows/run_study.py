@@ -9,7 +9,8 @@ from pydantic import Field, WithJsonSchema
 
 from flows.artifacts import failure_shown, show_run
 from flows.crashed import watched
-from flows.orders.study import RunNotPublishedError, study_run
+from flows.orders.outcome import RunNotPublishedError
+from flows.orders.study import study_run
 from flows.steps_prefect import as_task_or_flow
 from tasks.core.errors import CausewayError
 from tasks.core.paths import home_from

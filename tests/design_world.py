@@ -54,7 +54,50 @@ def cohort_study():
     return study
 
 
-STUDIES = {"drug": DRUG, "device": DEVICE, "cohort": cohort_study()}
+def grace_study():
+    """The drug study as one of starting celecoxib within 30 days of entering a cohort, or not."""
+    study = copy.deepcopy(DRUG)
+    for block in ("negative_controls", "gates"):
+        del study[block]
+    study["cohorts"] = [
+        native("ill", "diclofenac"), native("treated", "celecoxib"), native("sick", "gi_bleed"),
+    ]  # fmt: skip
+    for key in ("common_period", "in_both_arms"):
+        del study["design"][key]
+    study["design"] |= {
+        "type": "start_within_grace",
+        "time_zero": "cohort_start",
+        "entry_cohort": "ill",
+        "treatment_cohort": "treated",
+        "grace_period_days": 30,
+        "prior_observation_days": 0,
+        "prior_outcome_days": 30,
+        "risk_start": {"anchor": "time_zero", "offset_days": 1},
+        "risk_end": {"anchor": "time_zero", "offset_days": 1000},
+        "populations": [{"id": "women", "name": TEXT, "require": {"sex": ["female"]}}],
+    }
+    study["design"]["estimands"][0]["summary_measure"] = "risk_difference"
+    study["target"] = {"name": TEXT, "starts": True}
+    study["comparator"] = {"name": TEXT, "starts": False}
+    study["covariates"] = [
+        {"id": "sex", "kind": "sex"},
+        {"id": "sick", "kind": "cohort", "cohorts": ["sick"], "window_start_days": -365,
+         "window_end_days": -1, "min_share": 0.01},
+    ]  # fmt: skip
+    study["analyses"] = [
+        {"id": "a1", **CLONES},
+        {"id": "a2", **CLONES, "role": "sensitivity", "adjustment": "none", "population": "women"},
+    ]
+    return study
+
+
+CLONES = {
+    "role": "primary", "method": "clone_censor_weight", "adjustment": "initiation_weights",
+    "table_days": [60, 150], "horizon_days": 150, "replicates": 200, "seed": 7,
+}  # fmt: skip
+STUDIES = {
+    "drug": DRUG, "device": DEVICE, "cohort": cohort_study(), "grace": grace_study(),
+}  # fmt: skip
 
 
 def put(study, path, value):
@@ -73,6 +116,11 @@ def write(tmp_path, kind, changes):
     study = copy.deepcopy(STUDIES[kind])
     for path, value in changes.items():
         put(study, path, copy.deepcopy(value))
+    return written(tmp_path, study)
+
+
+def written(tmp_path, study):
+    """Write a study into a file; return its name."""
     file = tmp_path / "mine.yaml"
     text = yaml.dump(study, Dumper=Plain, allow_unicode=True)
     file.write_text(text, encoding="utf-8")

@@ -1,14 +1,18 @@
 """Homes for tests of the whole pipeline: one demonstration, made once, copied for each test."""
 
+import io
 import json
 import os
 import random
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
+import pytest
 from filelock import FileLock
 
+from flows.cli import main
 from tasks.core.paths import PROJECT_ROOT, Home
 
 STUDY = "gibleed_celecoxib_diclofenac"
@@ -39,6 +43,20 @@ def causeway(*words, home=None, env=None, wait=True, prefix=()):
         return process
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def called(*words, home=None):
+    """Run the command line in this process, which spares two seconds; return it finished.
+
+    For what a command does. What processes are for (kills, threads, locale) takes `causeway`.
+    """
+    words = [*map(str, words), *(["--home", str(home)] if home is not None else [])]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
+        patch.setattr("sys.argv", ["causeway", *words])
+        patch.delenv("PREFECT_API_URL", raising=False)
+        with redirect_stderr(io.StringIO()) as err, pytest.raises(SystemExit) as ended:
+            main()
+    return subprocess.CompletedProcess(words, ended.value.code, out.getvalue(), err.getvalue())
 
 
 def made_once(folder):

@@ -6,17 +6,8 @@ The second implementation against which the SQL is held. It is slow and obvious 
 from datetime import date, timedelta
 
 from tasks.core.domains import domains
-from tasks.core.spec.cohorts import (
-    AgeRule,
-    Counted,
-    EraEnd,
-    EventEnd,
-    FixedEnd,
-    Group,
-    Nth,
-    ObservedRule,
-    SexRule,
-)
+from tasks.core.spec.cohorts import EraEnd, EventEnd, FixedEnd, Nth
+from tasks.core.spec.conditions import AgeRule, Counted, Group, ObservedRule, SexRule
 
 SEX = {"female": 8532, "male": 8507}
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from flows.orders.study import serving
+from flows.orders.pinned import serving
 from tasks.cohort.code_lists import (
     coded_domains,
     open_coded_records,

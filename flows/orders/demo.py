@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.orders.delivery import deliver
-from flows.orders.study import RunOutcome, study_run
+from flows.orders.outcome import RunOutcome
+from flows.orders.study import study_run
 from tasks.core.errors import NoDataError, UsageError
 from tasks.core.lake import open_lake
 from tasks.core.paths import Home

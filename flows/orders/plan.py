@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from flows.orders.study import Pinned, pin, rounding, smallest_count
+from flows.orders.pinned import Pinned, pin, rounding, smallest_count
 from tasks.core.errors import NoDataError
 from tasks.core.paths import Home
 from tasks.core.runs import is_intact, lock_hash, published_run_id, read_manifest, run_folder
 from tasks.core.site import load_site
 from tasks.core.spec import StudySpec, load_study, study_file
-from tasks.core.spec.cohorts import NativeCohort, code_lists_in, events_in, lists_of
+from tasks.core.spec.cohorts import NativeCohort, code_lists_in, events_in
+from tasks.core.spec.conditions import lists_of
 from tasks.core.spec.locks import read_locks, state_of
 from tasks.core.spec.written import written_study
 from tasks.report.changes import changes, lists_of_eligibility

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from flows.orders.delivery import deliver, named
-from flows.orders.study import RunOutcome, ensure_served, study_run
+from flows.orders.outcome import RunOutcome
+from flows.orders.pinned import ensure_served
+from flows.orders.study import study_run
 from tasks.core.errors import CausewayError, Message, NoDataError
 from tasks.core.lake import newest_snapshot, open_lake
 from tasks.core.paths import Home

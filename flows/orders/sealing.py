@@ -12,11 +12,13 @@ from tasks.analysis.analyse import Evidence
 from tasks.core.audit import record
 from tasks.core.disclosure import Released, is_small
 from tasks.core.errors import Message, UsageError
+from tasks.core.outcome_marks import outcome_marks
 from tasks.core.paths import Home
 from tasks.core.results import SCHEMA, results_frame, write_table
 from tasks.core.runs import RunIdentity, published_run_id, read_manifest
 from tasks.core.sealing import Row, Sealed, sealed_by, split
 from tasks.core.spec import StudySpec, load_study
+from tasks.core.spec.gates import SEALING
 from tasks.core.vault import seal, sealed_file, unseal
 
 _FIX = "read docs/gates.md; numbers are opened by `causeway unseal`, which the audit log notes."
@@ -29,6 +31,7 @@ class Told:
     released: Released
     sealed: Sealed
     blinded: tuple[str, ...]
+    marks: tuple[str, ...] = ()
 
 
 def keep_sealed(
@@ -63,8 +66,9 @@ def keep_sealed(
     ids = {str(row["analysis_id"]) for row in rows if row["status"] == "blinded"}
     told = [message for message in released.messages if message.where not in ids]
     blinded = tuple(analysis.id for analysis in spec.analyses if analysis.id in ids)
-    messages = [*told, *_messages(sealed, blinded)]
-    return Told(replace(released, rows=rows, messages=messages), sealed, blinded)
+    messages = [*told, *_messages(sealed, blinded), *_told_all_the_same(spec, sealed)]
+    marks = tuple(outcome_marks(spec))
+    return Told(replace(released, rows=rows, messages=messages), sealed, blinded, marks)
 
 
 def _of_the_whole_study(spec: StudySpec, found: Evidence) -> list[dict[str, object]]:
@@ -98,6 +102,21 @@ def _messages(sealed: Sealed, blinded: Sequence[str]) -> list[Message]:
         return alone
     what = f"the same outcome of the same persons is sealed with {', '.join(sorted(sealed.why))}"
     return [*alone, Message("W_SEALED", f"analyses {', '.join(others)}", what, _FIX)]
+
+
+def _told_all_the_same(spec: StudySpec, sealed: Sealed) -> list[Message]:
+    """Say which analyses somebody decided to tell while others wait."""
+    what = f"is told while {', '.join(sorted(sealed.why))} waits"
+    return [
+        Message(
+            "W_SEALING_WAIVED",
+            f"analysis {waiver.analysis}",
+            f"{what}: {waiver.by}, {waiver.date.isoformat()}: {waiver.reason}",
+            "nothing to do where that is meant; else remove the waiver of sealing.",
+        )
+        for waiver in spec.waivers
+        if sealed and waiver.gate == SEALING
+    ]
 
 
 def _identity(identity: RunIdentity) -> dict[str, object]:

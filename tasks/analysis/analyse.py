@@ -8,11 +8,19 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from tasks.analysis.arms_strategies import cloned
 from tasks.analysis.attrition import ATTRITION_SCHEMA, attrition_rows, attrition_table
 from tasks.analysis.balance import BALANCE_SCHEMA, balance_table, max_smd
+from tasks.analysis.calibrated import calibrated
 from tasks.analysis.characterise import characterise
 from tasks.analysis.cohorts import cohort_attrition, cohort_attrition_rows, cohort_rows
-from tasks.analysis.controls import Comparison, calibrated, control_counts, load_controls
+from tasks.analysis.controls import (
+    Comparison,
+    control_counts,
+    exposure_counts,
+    exposure_effects,
+    load_controls,
+)
 from tasks.analysis.estimates import estimate, stratum
 from tasks.analysis.gates import GateVerdict, Judged, judge_gates
 from tasks.analysis.people import People, load_members, load_people
@@ -117,15 +125,22 @@ def _compare(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> Evidence:
     rows = attrition_rows(attrition, spec) + site_rows(con, spec)
     for group in groups.values():
         rows += _describe(spec, group) + _diagnose(spec, group)
+    exposed = exposed_rows(con, spec)
     for analysis in spec.lake_analyses:
         group = groups[analysis.population]
-        name = "crude" if analysis.adjustment == "none" else analysis.adjustment
-        found = estimate(spec, analysis, group.populations.get(name), group.why)
-        rows += found + _beside(con, spec, analysis, group, found)
-    rows += _of_controls(con, spec, whole)
+        found = estimate(spec, analysis, _population(group, analysis), group.why)
+        rows += found + _beside(con, spec, analysis, group, found, exposed)
+    rows += _of_controls(con, spec, whole, exposed)
     rows += characterise(con, spec, whole.populations)
     gates = judge_gates(spec, _judged(spec, groups, balance), rows)
     return Evidence(rows, attrition, balance, gates, _without_a_column(people, spec))
+
+
+def _population(group: Group, analysis: Analysis) -> Population | None:
+    """Return where an analysis is made; nothing where its adjustment could not be."""
+    if analysis.rule.takes_start and group.populations:
+        return cloned(group.people, analysis.adjustment)
+    return group.populations.get("crude" if analysis.adjustment == "none" else analysis.adjustment)
 
 
 def _beside(
@@ -134,22 +149,47 @@ def _beside(
     analysis: Analysis,
     group: Group,
     found: list[Row],
+    exposed: list[Row],
 ) -> list[Row]:
     """Return what an analysis asks for beside its own rows: calibration, E-values."""
     name = "crude" if analysis.adjustment == "none" else analysis.adjustment
     beside = sensitivity_rows(analysis, found)
-    if name in group.populations:
+    if name in group.populations and not analysis.rule.takes_start:
         beside += detectable_row(analysis, found, group.populations[name].is_target)
     if analysis.calibrate:
         controls = load_controls(con, spec, group.people)
-        beside += calibrated(spec, analysis, Comparison(group.populations, controls), found)
+        pairs = [row for row in exposed if row.get("term") == analysis.id]
+        comparison = Comparison(group.populations, controls)
+        beside += calibrated(spec, analysis, comparison, found, pairs)
     return beside
 
 
-def _of_controls(con: duckdb.DuckDBPyConnection, spec: StudySpec, whole: Group) -> list[Row]:
+def _of_controls(
+    con: duckdb.DuckDBPyConnection, spec: StudySpec, whole: Group, exposed: list[Row]
+) -> list[Row]:
     """Return people and events of every negative control."""
     controls = load_controls(con, spec, whole.people)
-    return control_counts(spec, Comparison(whole.populations, controls))
+    of_outcomes = control_counts(spec, Comparison(whole.populations, controls))
+    return of_outcomes + [row for row in exposed if row["estimate_name"] == "count"]
+
+
+def exposed_rows(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> list[Row]:
+    """Return counts of each pair of arms that is a negative control, and what analyses find there.
+
+    Its people, scores and weights are its own; all else is as in the study.
+    """
+    rows: list[Row] = []
+    for schema, pair, alike in spec.exposed:
+        people = load_people(con, alike, schema)
+        whole = _adjusted_group(people, None, alike)
+        groups = {None: whole, **_restricted(con, alike, people, schema)}
+        rows += exposure_counts(alike, pair, people)
+        for analysis in (a for a in alike.lake_analyses if a.calibrate):
+            name = "crude" if analysis.adjustment == "none" else analysis.adjustment
+            group = groups[analysis.population]
+            population = group.populations.get(name)
+            rows += exposure_effects(alike, analysis, pair, population, group.why)
+    return rows
 
 
 def _judged(
@@ -180,13 +220,20 @@ def failed_primary(rows: list[Row]) -> list[Row]:
 def _is_beside(row: Row) -> bool:
     """Whether a row stands beside an estimate, and is none itself."""
     is_prediction = row.get("term") == "predicted" and row["estimate_name"] == "survival"
-    if row["estimate_name"] in _BESIDE:
+    if row["estimate_name"] in _BESIDE or row.get("scenario") in _OTHER_WAYS:
         return True
     return is_prediction or row.get("statistic_name") == "proportional_hazards"
 
 
 _BESIDE = ("concordance", "median_survival", "quantile")
 """The first is of a model; the others are read off a curve that may never come down so far."""
+
+
+_OTHER_WAYS = (
+    *("naive", "extended_begg_greenes", "begg_greenes_by_model", "inverse_probability"),
+    *("multiple_imputation", "not_at_random", "known_reference"),
+)
+"""Ways to correct accuracy that stand beside that of Begg and Greenes, or beside each other."""
 
 
 def _check_arms(people: People, spec: StudySpec) -> None:
@@ -215,8 +262,8 @@ def _group(
 
 def _separating(people: People) -> str:
     """Name the covariates of which somebody has a level in one arm only: they end the model."""
-    has = people.matrix != 0
-    in_target, in_comparator = has[people.is_target].any(0), has[~people.is_target].any(0)
+    arms = (people.matrix[people.is_target], people.matrix[~people.is_target])
+    in_target, in_comparator = (np.asarray(abs(arm).sum(axis=0)).ravel() > 0 for arm in arms)
     alone = {
         covariate.id.partition("=")[0]
         for covariate, one, other in zip(people.covariates, in_target, in_comparator, strict=True)
@@ -244,22 +291,25 @@ def _without_a_column(people: People, spec: StudySpec) -> list[Message]:
 
 
 def _restricted(
-    con: duckdb.DuckDBPyConnection, spec: StudySpec, people: People
+    con: duckdb.DuckDBPyConnection, spec: StudySpec, people: People, schema: str = "cohort"
 ) -> dict[str | None, Group]:
     """Return the populations of the design that analyses ask for, in the order of the design."""
     used = {analysis.population for analysis in spec.analyses}
     found: dict[str | None, Group] = {}
     for population in spec.trial.design.populations:
         if population.id in used:
-            some = people.only(load_members(con, population.id))
-            if some.is_target.any() and not some.is_target.all():
-                adjustments = spec.adjustments_in(population.id)
-                options = spec.adjusting(population.id)
-                found[population.id] = _group(some, population.id, adjustments, options)
-            else:
-                why = f"an arm has nobody in population {population.id}"
-                found[population.id] = Group(population.id, some, {}, None, why)
+            some = people.only(load_members(con, population.id, schema))
+            found[population.id] = _adjusted_group(some, population.id, spec)
     return found
+
+
+def _adjusted_group(people: People, population: str | None, spec: StudySpec) -> Group:
+    """Make the populations that analyses of some people ask for; none where an arm is empty."""
+    if people.is_target.any() and not people.is_target.all():
+        adjustments, options = spec.adjustments_in(population), spec.adjusting(population)
+        return _group(people, population, adjustments, options)
+    why = "an arm has nobody" + (f" in population {population}" if population else "")
+    return Group(population, people, {}, None, why)
 
 
 def _common(spec: StudySpec, group: Group, population: Population) -> Row:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.analysis.arms_adjusted import strata_of_test
+from tasks.analysis.arms_bootstrap import bootstrapped_rows
+from tasks.analysis.day_counts import of_quantile, on_days
 from tasks.analysis.people import FloatArray
 from tasks.analysis.table_asked import finite
-from tasks.core.results import AT_RISK
+from tasks.core.results import AT_RISK, BEHIND
 from tasks.core.spec import Analysis
 from tasks.stats.curve_intervals import ConfType
 from tasks.stats.gray_test import gray_test
@@ -94,13 +96,14 @@ def arms_rmst(asked: Asked, people: Population) -> list[Row]:
         means.append(found)
         rows += [
             asked.row(members, name, arm=arm, **mean_values(mean), **where)
+            | {BEHIND: (int((members.has_outcome & (members.follow_up_days <= horizon)).sum()),)}
             for name, mean in (("rmst", found), ("rmtl", time_lost(found)))
         ]
     rows += [
         asked.contrast(people, name, found, unit=unit, se_method=means[0].se_method, **where)
         for name, unit, found in mean_contrasts(means[0], means[1])
     ]
-    return rows
+    return bootstrapped_rows(asked, people, rows)
 
 
 def arms_quantiles(asked: Asked, members: Population, arm: str, curve: SurvivalCurve) -> list[Row]:
@@ -126,6 +129,7 @@ def arms_quantiles(asked: Asked, members: Population, arm: str, curve: SurvivalC
                 status="ok" if day is not None else "not_estimable",
                 note=None if day is not None else f"survival stays above {1 - share:g}",
             )
+            | on_days(of_quantile(found), members.follow_up_days, members.has_outcome)
         )
     return made
 

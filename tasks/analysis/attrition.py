@@ -4,7 +4,13 @@ import duckdb
 import polars as pl
 
 from tasks.core.results import TEXT, WHOLE, result_row
-from tasks.core.spec import CohortDesign, DeviceShownDesign, NewUserDesign, StudySpec
+from tasks.core.spec import (
+    CohortDesign,
+    DeviceShownDesign,
+    GraceDesign,
+    NewUserDesign,
+    StudySpec,
+)
 from tasks.core.spec.design import ENDS, Design
 
 ATTRITION_SCHEMA: dict[str, pl.DataType] = {
@@ -33,6 +39,10 @@ _COHORT_LABELS = {
     "in_cohort": ("Spans of the cohort", "코호트의 구간"),
     "first_span": ("First span of the person", "대상자별 첫 구간"),
 }
+_NOT_STARTED = (
+    "Had not started the treatment before time zero",
+    "기준일 전에 치료를 시작하지 않음",
+)
 
 
 def attrition_table(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> pl.DataFrame:
@@ -128,6 +138,8 @@ def _of_the_entry(spec: StudySpec) -> dict[str, tuple[str, str]]:
                     "두 약이 모두 사용된 기간에 시작",
                 ),
             }
+        case GraceDesign():
+            return {**_COHORT_LABELS, "not_started_before": _NOT_STARTED}
         case CohortDesign():
             is_drop = design.in_both_arms == "drop"
             return {

@@ -8,6 +8,7 @@ import polars as pl
 from tasks.analysis.people import Covariate, FloatArray, People
 from tasks.analysis.populations import Population
 from tasks.core.results import NUMBER, TEXT, WHOLE
+from tasks.stats.balance_measures import moments
 from tasks.stats.propensity import standardised_mean_difference
 from tasks.stats.stratified_effects import strata_weights
 
@@ -108,9 +109,5 @@ def _moments(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Weighted mean, standard deviation and number with a value of every covariate in one arm."""
     mine = people.is_target == is_target
-    w, x = weights[mine], people.matrix[mine]
-    total = w.sum()
-    mean = (w[:, None] * x).sum(axis=0) / total
-    spread = (w[:, None] * (x - mean) ** 2).sum(axis=0) / total
-    bessel = total**2 / (total**2 - (w**2).sum())
-    return mean, np.sqrt(spread * bessel), np.count_nonzero(x[w > 0], axis=0).astype(float)
+    found = moments(people.matrix[mine], weights[mine])
+    return found.mean, np.sqrt(found.variance), found.n_filled

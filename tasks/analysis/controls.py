@@ -1,19 +1,16 @@
-"""Negative controls: the analyses of a study, run on outcomes that neither strategy can change."""
+"""Negative controls: a study's analyses of outcomes, and of arms, that have no effect."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
 import numpy as np
 
-from tasks.analysis.estimates import estimate, stratum
+from tasks.analysis.estimates import estimate
 from tasks.analysis.people import BoolArray, FloatArray, IntArray, People
 from tasks.analysis.populations import Population
-from tasks.core.errors import EstimationError
 from tasks.core.results import result_row
-from tasks.core.spec import Analysis, StudySpec
-from tasks.stats.calibration import SystematicError, calibrate, fit_systematic_error
+from tasks.core.spec import Analysis, ControlExposures, StudySpec
 
 CONTROLS = "negative_controls"
 RATIOS = (
@@ -22,7 +19,9 @@ RATIOS = (
     "rate_ratio",
     "risk_ratio",
     "odds_ratio",
+    "rmst_ratio",
 )
+EFFECTS = (*RATIOS, "risk_difference", "rate_difference", "rmst_difference")
 Row = dict[str, object]
 
 
@@ -101,15 +100,43 @@ def _load(
     return ControlOutcome(name, is_free, days, cause)
 
 
-def of_control(control: str) -> Row:
-    """Return the columns of a row that name a negative control."""
-    return {"stratum_name": "negative_control", "stratum_level": control}
+def of_control(control: str, kind: str = "negative_control") -> Row:
+    """Return the columns of a row that name a negative control: an outcome, or a pair of arms."""
+    return {"stratum_name": kind, "stratum_level": control}
+
+
+EXPOSURE = "negative_control_exposure"
 
 
 def control_counts(spec: StudySpec, comparison: Comparison) -> list[Row]:
-    """Return people and events of each arm, for every negative control."""
+    """Return people and events of each arm, for every outcome that is a negative control."""
     crude = comparison.populations["crude"]
-    arms = {True: spec.trial.target.id, False: spec.trial.comparator.id}
+    return [
+        row
+        for control in comparison.controls
+        for row in _counts(
+            spec, control.within(crude), outcome=control.id, **of_control(control.id)
+        )
+    ]
+
+
+def exposure_counts(alike: StudySpec, pair: ControlExposures, people: People) -> list[Row]:
+    """Return people and events of each arm of a pair that is a negative control.
+
+    Args:
+        alike: The study with the arms of the pair.
+        pair: The pair.
+        people: Its people.
+    """
+    crude = Population(
+        "crude", people.is_target, people.follow_up_days, people.cause,
+        np.arange(people.is_target.size), None, None,
+    )  # fmt: skip
+    named = of_control(pair.id, EXPOSURE)
+    return _counts(alike, crude, outcome=alike.trial.outcome.id, **named)
+
+
+def _counts(spec: StudySpec, crude: Population, **named: object) -> list[Row]:
     return [
         result_row(
             CONTROLS,
@@ -117,127 +144,73 @@ def control_counts(spec: StudySpec, comparison: Comparison) -> list[Row]:
             "count",
             method="count",
             population="crude",
-            outcome=control.id,
-            **of_control(control.id),
-            arm=arms[is_target],
+            arm=arm_id,
             unit="events",
             unit_of_analysis="person",
             estimate=float(arm.has_outcome.sum()),
             n=int(arm.rows.size),
             n_events=int(arm.has_outcome.sum()),
+            **named,
         )
-        for control in comparison.controls
-        for is_target in (True, False)
-        for arm in (control.within(crude).arm(is_target),)
+        for arm_id, is_target in ((spec.trial.target.id, True), (spec.trial.comparator.id, False))
+        for arm in (crude.arm(is_target),)
     ]
 
 
-def calibrated(
-    spec: StudySpec, analysis: Analysis, comparison: Comparison, rows: Iterable[Row]
+def outcome_effects(
+    spec: StudySpec, analysis: Analysis, comparison: Comparison, population: Population | None
 ) -> list[Row]:
-    """Return what the negative controls say about one analysis, and its calibrated ratios.
+    """Return the effects that an analysis finds of each outcome that is a negative control."""
+    why = "the adjustment could not be made"
+    rows: list[Row] = []
+    for control in comparison.controls:
+        people = None if population is None else control.within(population)
+        named = {"outcome": control.id, **of_control(control.id)}
+        rows += _effects(analysis, estimate(spec, analysis, people, why), named)
+    return rows
+
+
+def exposure_effects(
+    alike: StudySpec,
+    analysis: Analysis,
+    pair: ControlExposures,
+    population: Population | None,
+    why: str,
+) -> list[Row]:
+    """Return the effects that an analysis finds between the arms of a negative control.
 
     Args:
-        spec: The study.
-        analysis: An analysis that says `calibrate: true`.
-        comparison: The populations that it is made in, and the controls.
-        rows: Its own rows of results.
+        alike: The study with the arms of the pair.
+        analysis: The analysis.
+        pair: The pair.
+        population: Where it is made; None when its adjustment could not be made.
+        why: Why it could not be made.
     """
-    name = "crude" if analysis.adjustment == "none" else analysis.adjustment
-    population = comparison.populations.get(name)
-    of_controls = [
-        _of_control(spec, analysis, control, population) for control in comparison.controls
-    ]
-    where = {
-        "method": "empirical_calibration",
-        "population": name,
-        "target": spec.trial.target.id,
-        "comparator": spec.trial.comparator.id,
-        "term": analysis.id,
-        **stratum(analysis.population),
+    named = {
+        "target": alike.trial.target.id,
+        "comparator": alike.trial.comparator.id,
+        "outcome": alike.trial.outcome.id,
+        **of_control(pair.id, EXPOSURE),
     }
-    found, error = _systematic_error(of_controls, where)
-    if error is not None:
-        found += [_calibrated(row, error) for row in rows if _has_ratio(row)]
-    return of_controls + found
+    return _effects(analysis, estimate(alike, analysis, population, why), named)
 
 
-def _of_control(
-    spec: StudySpec, analysis: Analysis, control: ControlOutcome, population: Population | None
-) -> Row:
-    """Return the ratio of one control, or why it has none."""
-    people = None if population is None else control.within(population)
-    why = "the adjustment could not be made"
-    rows = estimate(spec, analysis, people, why)
-    row = next((r for r in rows if r["estimate_name"] in RATIOS), rows[0])
-    is_ratio = row["estimate_name"] in RATIOS
+def _effects(analysis: Analysis, rows: list[Row], named: Row) -> list[Row]:
+    """Return the first row of each effect; one that says why where there is none."""
+    first: dict[object, Row] = {}
+    for row in rows:
+        if row["estimate_name"] in EFFECTS:
+            first.setdefault(row["estimate_name"], row)
+    return [_of_control(analysis, row, named) for row in first.values() or rows[:1]]
+
+
+def _of_control(analysis: Analysis, row: Row, named: Row) -> Row:
+    is_effect = row["estimate_name"] in EFFECTS
     changed = {
         "analysis_id": CONTROLS,
         "role": "descriptive",
         "term": analysis.id,
-        "outcome": control.id,
-        **of_control(control.id),
-        "status": row["status"] if is_ratio else "not_estimable",
+        "status": row["status"] if is_effect else "not_estimable",
         "note": row["note"] if row["status"] != "ok" else None,
     }
-    return row | changed
-
-
-def _has_ratio(row: Row) -> bool:
-    return (
-        row["estimate_name"] in RATIOS
-        and row["status"] == "ok"
-        and row.get("std_error") is not None
-        and row.get("se_scale") == "log"
-        and row.get("se_method") != "profile_likelihood"
-    )
-
-
-def _systematic_error(
-    of_controls: list[Row], where: Mapping[str, object]
-) -> tuple[list[Row], SystematicError | None]:
-    usable = [row for row in of_controls if _has_ratio(row)]
-    note = f"{len(usable)} of {len(of_controls)} negative controls could be estimated"
-    try:
-        error = fit_systematic_error(
-            [math.log(float(str(row["estimate"]))) for row in usable],
-            [float(str(row["std_error"])) for row in usable],
-        )
-    except EstimationError as exc:
-        why = {"status": "not_estimable", "note": exc.what}
-        return [result_row(CONTROLS, "descriptive", "ease", **where, **why)], None
-    rows = [
-        result_row(
-            CONTROLS,
-            "descriptive",
-            "coefficient",
-            scenario=scenario,
-            estimate=value,
-            estimate_scale="identity",
-            note=note,
-            **where,
-        )
-        for scenario, value in (("error_mean", error.mean), ("error_sd", error.sd))
-    ]
-    ease = result_row(CONTROLS, "descriptive", "ease", estimate=error.ease, note=note, **where)
-    return [ease, *rows], error
-
-
-def _calibrated(row: Row, error: SystematicError) -> Row:
-    """Return a ratio of the study with the systematic error taken out of it."""
-    level = float(str(row.get("ci_level") or 0.95))
-    found = calibrate(
-        math.log(float(str(row["estimate"]))), float(str(row["std_error"])), error, level
-    )
-    return row | {
-        "term": "calibrated",
-        "estimate": math.exp(found.estimate),
-        "std_error": found.std_error,
-        "se_method": "empirical_calibration",
-        "ci_low": math.exp(found.ci_low),
-        "ci_high": math.exp(found.ci_high),
-        "ci_method": "empirical_calibration",
-        "statistic_name": "z",
-        "statistic": found.z,
-        "p_value": found.p_value,
-    }
+    return row | changed | named

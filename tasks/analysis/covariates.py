@@ -63,11 +63,6 @@ class CovariateMatrix:
     covariates: tuple[Covariate, ...]
     sparse: Any
 
-    @property
-    def dense(self) -> FloatArray:
-        """The same matrix with every 0 written out, shape (persons, covariates)."""
-        return np.asarray(self.sparse.toarray(), dtype=np.float64)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Block:
@@ -88,6 +83,7 @@ class _Population:
     number: int
     persons: dict[str, NDArray[Any]]
     with_reference: bool
+    schema: str
 
     @property
     def index_id(self) -> IntArray:
@@ -102,6 +98,7 @@ def load_covariates(
     population: int = 0,
     *,
     with_reference: bool = False,
+    schema: str = "cohort",
 ) -> CovariateMatrix:
     """Read the covariates of a population from a run's workspace.
 
@@ -111,9 +108,10 @@ def load_covariates(
         covariates: Those of its covariates that are wanted, in the order of the columns.
         population: Number of the population: 0 is the study population.
         with_reference: Keep every level of a category; a model needs one left out.
+        schema: Where the tables stand; those of a negative control stand in one of their own.
     """
-    persons = _persons(con, population)
-    place = _Population(con, spec, population, persons, with_reference)
+    persons = _persons(con, population, schema)
+    place = _Population(con, spec, population, persons, with_reference, schema)
     blocks = [block for covariate in covariates for block in _blocks(place, covariate)]
     return CovariateMatrix(
         np.asarray(persons["person_id"], dtype=np.int64),
@@ -122,15 +120,17 @@ def load_covariates(
     )
 
 
-def _persons(con: duckdb.DuckDBPyConnection, population: int) -> dict[str, NDArray[Any]]:
+def _persons(
+    con: duckdb.DuckDBPyConnection, population: int, schema: str
+) -> dict[str, NDArray[Any]]:
     """Read who is in a population; of the study population, who is still in it."""
     return _arrays(
         con,
-        "select covariate_index.index_id, person_id, site_id, gender_concept_id, age_years, "
+        "select covariate_index.index_id, person_id, site_id, gender_concept_id, age_years, "  # noqa: S608
         "age_exact_years, year(time_zero_date) * 12 + month(time_zero_date) - 1 as month, "
-        "time_zero_date - date '2000-01-01' as day from cohort.covariate_index "
+        f"time_zero_date - date '2000-01-01' as day from {schema}.covariate_index "
         "where population_id = $population and (population_id > 0 or person_id in "
-        "(select person_id from cohort.subject)) order by index_id",
+        f"(select person_id from {schema}.subject)) order by index_id",
         {"population": population},
     )
 
@@ -248,7 +248,7 @@ def _category(
 def _image(place: _Population, covariate: DeviceImageCovariate) -> Iterator[_Block]:
     found = _arrays(
         place.con,
-        f"select index_id, {covariate.column} as level from cohort.index_image "  # noqa: S608
+        f"select index_id, {covariate.column} as level from {place.schema}.index_image "  # noqa: S608
         f"where population_id = $population and {covariate.column} is not null order by index_id",
         {"population": place.number},
     )
@@ -297,7 +297,7 @@ def _history(place: _Population, covariate: History) -> Iterator[_Block]:
     """One column a level that some people have, and others have not."""
     cells = _arrays(
         place.con,
-        "select index_id, level, value from cohort.covariate "
+        f"select index_id, level, value from {place.schema}.covariate "  # noqa: S608
         "where population_id = $population and covariate_id = $covariate",
         {"population": place.number, "covariate": covariate.id},
     )
@@ -324,7 +324,7 @@ def _history(place: _Population, covariate: History) -> Iterator[_Block]:
 
 def _levels(place: _Population, covariate_id: str) -> IntArray:
     found = place.con.execute(
-        "select distinct level from cohort.covariate "
+        f"select distinct level from {place.schema}.covariate "  # noqa: S608
         "where population_id = $population and covariate_id = $covariate order by level",
         {"population": place.number, "covariate": covariate_id},
     ).fetchall()

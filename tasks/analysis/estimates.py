@@ -5,7 +5,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tasks.analysis import fitted_curves
 from tasks.analysis.arms_adjusted import by_strata, fitted_weights
+from tasks.analysis.arms_bootstrap import (
+    bootstrapped_arms_cox,
+    bootstrapped_rows,
+    is_bootstrapped,
+    with_limits_of_arms,
+)
 from tasks.analysis.arms_curves import (
     arms_gray,
     arms_hazard,
@@ -14,9 +21,13 @@ from tasks.analysis.arms_curves import (
     arms_rmst,
     survival_scale,
 )
+from tasks.analysis.arms_effects import arms_doubly_robust, arms_standardised
 from tasks.analysis.arms_hazards import arms_fine_gray
+from tasks.analysis.arms_strategies import arms_strategies
+from tasks.analysis.day_counts import of_quantile, on_days
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import Population
+from tasks.analysis.table_asked import TIME
 from tasks.core.errors import EstimationError
 from tasks.core.results import AT_RISK, UNBOUNDED, result_row
 from tasks.core.spec import Analysis, StudySpec
@@ -32,9 +43,9 @@ from tasks.stats.survival import (
     median_survival,
     survival_at,
 )
+from tasks.stats.weighted_curves import WeightedArms
 
 DAYS_PER_1000_PERSON_YEARS = 365_250
-TIME = {"at_kind": "time_days"}
 
 Row = dict[str, object]
 Estimate = Callable[["Asked", Population], list[Row]]
@@ -45,6 +56,7 @@ class Asked:
 
     def __init__(self, spec: StudySpec, analysis: Analysis) -> None:
         self.analysis = analysis
+        self.grace_days = spec.trial.design.grace_period_days
         self.arms = (spec.trial.target.id, spec.trial.comparator.id)
         self._common = {
             "target": spec.trial.target.id,
@@ -119,9 +131,27 @@ def estimate(
         if population is None:
             fix = "look at the balance table for a covariate that separates the arms."
             raise EstimationError(analysis.adjustment, why, fix)
-        return METHODS[analysis.method](asked, by_strata(analysis.method, population))
+        made = METHODS[analysis.method](asked, by_strata(analysis.method, population))
+        return made + _fitted_curves(asked, population, made)
     except EstimationError as exc:
         return [_not_estimable(asked, population, exc)]
+
+
+def _fitted_curves(asked: Asked, people: Population, made: list[Row]) -> list[Row]:
+    """Return rows of curves and means again, with errors that count the fit of the weights.
+
+    None where resamples have fitted the weights anew already.
+    """
+    is_curve = asked.analysis.method in fitted_curves.METHODS
+    if people.estimated is None or not is_curve or is_bootstrapped(asked.analysis):
+        return []
+    competes = asked.analysis.method == "cumulative_incidence"
+    cause = people.cause if competes else people.has_outcome.astype(np.int64)
+    arms = WeightedArms(people.follow_up_days, cause, people.is_target, people.estimated)
+    target = asked.arms[0]
+    return fitted_curves.fitted_rows(
+        made, asked.analysis, arms, lambda row: row.get("arm") == target
+    )
 
 
 def _not_estimable(asked: Asked, population: Population | None, exc: EstimationError) -> Row:
@@ -139,15 +169,20 @@ def _cox(asked: Asked, people: Population) -> list[Row]:
     analysis, x = asked.analysis, people.is_target.astype(float)[:, None]
     ties = analysis.ties or "efron"
     method = f"cox_{ties}"
-    fit = cox(
-        people.follow_up_days,
-        people.has_outcome,
-        x,
-        ties=ties,
-        weights=people.weights,
-        robust=analysis.std_error == "robust",
-        cluster=people.cluster,
-        strata=people.stratum,
+    drawn = bootstrapped_arms_cox(asked, people, x) if is_bootstrapped(analysis) else None
+    fit = (
+        drawn.fit
+        if drawn is not None
+        else cox(
+            people.follow_up_days,
+            people.has_outcome,
+            x,
+            ties=ties,
+            weights=people.weights,
+            robust=analysis.std_error == "robust",
+            cluster=people.cluster,
+            strata=people.stratum,
+        )
     )
     rows = [
         asked.row(
@@ -168,7 +203,10 @@ def _cox(asked: Asked, people: Population) -> list[Row]:
             n_clusters=fit.n_clusters,
         )
     ]
-    rows += fitted_weights(people, rows[0], ties)
+    if drawn is None:
+        rows += fitted_weights(people, rows[0], ties)
+    else:
+        rows = [with_limits_of_arms(asked, drawn, rows[0])]
     if analysis.std_error == "profile_likelihood":
         rows.append(_profile(asked, people, rows[0], x))
     rows.append(_proportional_hazards(asked, people, x, method))
@@ -234,7 +272,7 @@ def _kaplan_meier(asked: Asked, people: Population) -> list[Row]:
         rows += _beyond(asked, members, "survival", arm, table[table > curve.time[-1]])
         rows.append(_median(asked, members, arm, median_survival(curve)))
         rows += arms_quantiles(asked, members, arm, curve)
-    return rows
+    return bootstrapped_rows(asked, people, rows)
 
 
 def _steps(
@@ -319,7 +357,7 @@ def _median(asked: Asked, members: Population, arm: str, found: object) -> Row:
         ci_high=getattr(found, "ci_high", None),
         status="ok" if reached is not None else "not_estimable",
         note=None if reached is not None else "survival stays above one half",
-    )
+    ) | on_days(of_quantile(found), members.follow_up_days, members.has_outcome)
 
 
 def _cumulative_incidence(asked: Asked, people: Population) -> list[Row]:
@@ -353,7 +391,7 @@ def _cumulative_incidence(asked: Asked, people: Population) -> list[Row]:
             rows.append(
                 asked.contrast(people, name, found_contrast, at=day, se_method=method, **TIME)
             )
-    return rows
+    return bootstrapped_rows(asked, people, rows)
 
 
 def _incidence_rate(asked: Asked, people: Population) -> list[Row]:
@@ -400,4 +438,7 @@ METHODS: dict[str, Estimate] = {
     "rmst": arms_rmst,
     "cumulative_incidence": _cumulative_incidence,
     "incidence_rate": _incidence_rate,
+    "clone_censor_weight": arms_strategies,
+    "g_computation": arms_standardised,
+    "aipw": arms_doubly_robust,
 }

@@ -12,6 +12,7 @@ from tasks.analysis.people import FloatArray, People
 from tasks.analysis.populations import Population, PropensityModel
 from tasks.core.spec import Analysis, Gate, StudySpec
 from tasks.core.spec.gates import OF_ANALYSIS, OF_STUDY, Waiver
+from tasks.core.spec.methods import INITIATION
 from tasks.stats.propensity import effective_sample_size, equipoise
 
 Row = Mapping[str, object]
@@ -199,8 +200,10 @@ def share_with_both(score: FloatArray) -> float:
     return float(np.mean((score >= low) & (score <= high)))
 
 
-def _ess(gate: Gate, judged: Judged, _rows: Sequence[Row]) -> float | None:
+def _ess(gate: Gate, judged: Judged, rows: Sequence[Row]) -> float | None:
     """Effective sample size of the arm that loses most: as a share where the threshold is one."""
+    if gate.adjustment == INITIATION:
+        return _told(gate, rows)
     population = judged.populations.get("crude" if gate.adjustment == "none" else gate.adjustment)
     if population is None:
         return None
@@ -235,8 +238,10 @@ _OF_PEOPLE: Mapping[str, Callable[[Gate, Judged, Sequence[Row]], float | None]] 
 def _told(gate: Gate, rows: Sequence[Row], others: Sequence[Row] = ()) -> float | None:
     """Return the worst value that the results of the run tell; None where one is not estimable.
 
-    Rows of another adjustment than that of the gate do not count where some are of its own.
+    Rows of another adjustment than that of the gate do not count where some are of its own; EASE is
+    that of ratios, on the scale of their logarithm.
     """
+    rows = [row for row in rows if row.get("se_scale") != "identity" or gate.name != "ease"]
     told = [row for row in rows if row["estimate_name"] == gate.name]
     if not told and gate.name in OF_STUDY:
         told = [row for row in others if row["estimate_name"] == gate.name]
@@ -255,15 +260,18 @@ def _of_analysis(
 ) -> float | None:
     own = [row for row in rows if row["analysis_id"] == analysis.id]
     is_adjusted, model = analysis.adjustment != "none", judged.model
+    is_cloned = analysis.adjustment == INITIATION  # its models stand in no propensity score
     if gate.name == "convergence":
-        return 0.0 if is_adjusted and model is None else _converged(own)
+        is_lost = is_adjusted and model is None and not is_cloned
+        return 0.0 if is_lost else _converged(own)
     people = judged.people
     n = int(people.is_target.size)
     events = _events(gate, judged, own)
     found = [_per_parameter(own, None if events is None else int(events), n)]
     if is_adjusted:
         smaller = min(people.is_target.sum(), (~people.is_target).sum())
-        found.append(None if model is None else float(smaller / max(model.used.size, 1)))
+        used = people.matrix.shape[1] if is_cloned else None if model is None else model.used.size
+        found.append(None if used is None else float(smaller / max(used, 1)))
     return _worst(found)
 
 

@@ -34,7 +34,24 @@ ESTIMAND = {
     "matched": "atm",
     "stratified": "ate",
     "entropy_balanced": "att",
+    "initiation_weights": "ate",
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Initiation:
+    """When treatment started, in days of follow-up (infinite: never), and what may drive it."""
+
+    start_days: FloatArray
+    x: FloatArray
+    names: tuple[str, ...]
+
+    def named(self, exc: EstimationError) -> EstimationError:
+        """Return an error of the models of starting with the covariates that it counts named."""
+        if "counted from 0" not in exc.what:
+            return exc
+        listed = ", ".join(f"{place} = {name}" for place, name in enumerate(self.names))
+        return EstimationError(exc.where, f"{exc.what}: {listed}", exc.fix)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +60,9 @@ class Population:
 
     `rows` are places in the arrays of `People`; `weights` is None where everybody counts once;
     `cluster` groups people whose follow-up is not independent (matched pairs); `stratum` those
-    of like scores; `estimated` are the weights with what their fit adds to a variance.
+    of like scores; `estimated` are the weights with what their fit adds to a variance;
+    `initiation` is when treatment started, where strategies have a grace period;
+    `people` is everybody, with the covariates.
     """
 
     name: str
@@ -55,6 +74,8 @@ class Population:
     cluster: IntArray | None
     stratum: IntArray | None = None
     estimated: EstimatedWeights | None = None
+    initiation: Initiation | None = None
+    people: People | None = None
 
     @property
     def estimand(self) -> str:
@@ -110,9 +131,10 @@ def fit_propensity(people: People, penalty: Rule | None = None) -> PropensityMod
         unused = tuple(people.covariates[i].id for i in np.flatnonzero(found.coef == 0))
         kept = np.flatnonzero(found.coef)
         return PropensityModel(found.fitted, found.logit, kept, unused, is_penalised=True)
-    used = independent_columns(people.matrix)
-    fit = logistic(people.matrix[:, used], people.is_target)
-    dropped = sorted(set(range(people.matrix.shape[1])) - set(used.tolist()))
+    matrix = people.dense()
+    used = independent_columns(matrix)
+    fit = logistic(matrix[:, used], people.is_target)
+    dropped = sorted(set(range(matrix.shape[1])) - set(used.tolist()))
     names = tuple(people.covariates[i].id for i in dropped)
     return PropensityModel(fit.fitted, fit.linear_predictor, used, names)
 
@@ -183,7 +205,7 @@ def _penalty(options: Mapping[str, Analysis]) -> Rule | None:
 def _score(people: People, model: PropensityModel, rows: IntArray) -> EstimatedScore:
     """Return the score with what its fit adds; of a penalised one nothing of the kind is known."""
     if not model.is_penalised:
-        return estimated_score(people.matrix[rows][:, model.used], people.is_target[rows])
+        return estimated_score(people.dense(model.used)[rows], people.is_target[rows])
     nothing = np.zeros((rows.size, 1))
     return EstimatedScore(model.score, model.logit, nothing, nothing, nothing[0], nothing[0])
 
@@ -206,12 +228,14 @@ def _some(
         more.get("cluster"),
         more.get("stratum"),
         weights,
+        people=people,
     )
 
 
 def _balanced(people: People) -> Population:
-    used = independent_columns(people.matrix)
-    weights = entropy_balanced(people.matrix[:, used], people.is_target)
+    matrix = people.dense()
+    used = independent_columns(matrix)
+    weights = entropy_balanced(matrix[:, used], people.is_target)
     return _some(people, "entropy_balanced", np.arange(people.is_target.size), weights)
 
 
@@ -270,4 +294,4 @@ def _exact(people: People, names: tuple[str, ...]) -> IntArray | None:
     ]
     if not chosen:
         return None
-    return np.unique(people.matrix[:, chosen], axis=0, return_inverse=True)[1].reshape(-1)
+    return np.unique(people.dense(np.array(chosen)), axis=0, return_inverse=True)[1].reshape(-1)

@@ -50,12 +50,13 @@ def detectable_row(analysis: Analysis, rows: Iterable[Row], is_target: BoolArray
 
     Args:
         analysis: The analysis.
-        rows: Its rows of results; the first ratio tells of which outcome and how many events.
+        rows: Its rows of results; the ratio with most events tells of which outcome and day.
         is_target: Who of its people is in the target arm.
     """
-    row = next((row for row in rows if row["estimate_name"] in MEASURES), None)
-    if row is None or row["status"] != "ok":
+    ratios = [r for r in rows if r["estimate_name"] in MEASURES and r["status"] == "ok"]
+    if not ratios:
         return []
+    row = max(ratios, key=lambda ratio: int(str(ratio["n_events"])))
     kept = {name: row.get(name) for name in _KEPT if row.get(name) is not None}
     what = {"note": "two-sided alpha 0.05, power 0.8", "estimate_scale": "ratio"}
     found = minimal_detectable_ratio(int(str(row["n_events"])), float(is_target.mean()))

@@ -16,6 +16,8 @@ from tasks.core.spec.terms import columns_in
 from tasks.stats.inference import Contrast
 
 Row = dict[str, object]
+TIME = {"at_kind": "time_days"}
+"""Columns of a row that is read at a day."""
 _LARGEST_LOG = 709.0
 EFFECTS = frozenset(
     "hazard_ratio subdistribution_hazard_ratio odds_ratio risk_ratio rate_ratio coefficient "

@@ -30,6 +30,7 @@ def diagnostics(adjusted: Adjusted, arms: Arms) -> list[Row]:
     if adjusted.score is not None:
         treated = arms.treated[adjusted.scored]
         made += _overlap(adjusted.asked, adjusted.score, treated)
+        made += _scores(adjusted.asked, adjusted.score, arms, treated)
         if adjusted.asked.analysis.show_propensity:
             made += propensity_model(adjusted.asked, adjusted.score, adjusted.names)
     if adjusted.asked.rows.weights is not None:
@@ -101,6 +102,33 @@ def _overlap(asked: AskedOfTable, score: EstimatedScore, treated: BoolArray) -> 
     return [
         _number(asked, "auc", area_under_curve(score.fitted, treated), **_PROPENSITY),
         _number(asked, "equipoise", equipoise(score.fitted, treated), **_PROPENSITY),
+    ]
+
+
+def _scores(
+    asked: AskedOfTable, score: EstimatedScore, arms: Arms, treated: BoolArray
+) -> list[Row]:
+    """Return inner quantiles of the score in each arm: how far the arms overlap.
+
+    They name no number of rows: that of an adjustment is the number that it keeps.
+    """
+    of_arms = ((arms.reference, ~treated), (arms.target, treated))
+    return [
+        _number(
+            asked,
+            "quantile",
+            float(value),
+            term="score",
+            at=probability,
+            at_kind="probability",
+            n=None,
+            **_PROPENSITY,
+            **asked.of_arm(level),
+        )
+        for level, mine in of_arms
+        for probability, value in zip(
+            _PROBABILITIES, np.quantile(score.fitted[mine], _PROBABILITIES), strict=True
+        )
     ]
 
 

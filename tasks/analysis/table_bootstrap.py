@@ -52,9 +52,9 @@ def bootstrapped_cox(
     )
 
 
-def with_limits(asked: AskedOfTable, drawn: CoxBootstrap, row: Row, index: int) -> Row:
+def with_limits(analysis: Analysis, drawn: CoxBootstrap, row: Row, index: int) -> Row:
     """Return a row of a hazard ratio with the limits that the analysis asks of its resamples."""
-    analysis, values = asked.analysis, drawn.resampled.values[:, index]
+    values = drawn.resampled.values[:, index]
     note = f"{values.size} resamples of {'clusters' if drawn.n_clusters else 'rows'}"
     row = row | {"note": note, "n_clusters": drawn.n_clusters}
     method = analysis.bootstrap_interval or "normal"

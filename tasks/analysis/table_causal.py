@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tasks.analysis import fitted_curves
 from tasks.analysis.design_columns import design_columns
 from tasks.analysis.people import FloatArray
 from tasks.analysis.populations import ESTIMAND
@@ -26,6 +27,7 @@ from tasks.stats.stratified_effects import (
 )
 from tasks.stats.structural_mean import g_estimation
 from tasks.stats.weighted_cox import cox_estimated_weights
+from tasks.stats.weighted_curves import WeightedArms
 from tasks.stats.weighted_effects import ArmMeans, Measure, contrast_means, weighted_means
 
 TableMethod = Callable[[AskedOfTable], list[Row]]
@@ -50,6 +52,7 @@ def adjusted_rows(asked: AskedOfTable, method: TableMethod) -> list[Row]:
         made = method(adjusted.asked)
         if asked.analysis.method == "cox" and adjusted.weights is not None:
             made += _fitted_weights(adjusted, made)
+        made += _fitted_curves(adjusted, arms, made)
     is_conditional = adjusted.stratum is not None and asked.analysis.method in _CONDITIONAL
     estimand = "conditional" if is_conditional else ESTIMAND[asked.analysis.adjustment]
     return [row | {"estimand": estimand} for row in [*made, *diagnostics(adjusted, arms)]]
@@ -83,6 +86,20 @@ def _fitted_weights(adjusted: Adjusted, made: list[Row]) -> list[Row]:
         }
         for i, row in enumerate(plain)
     ]
+
+
+def _fitted_curves(adjusted: Adjusted, arms: Arms, made: list[Row]) -> list[Row]:
+    """Return rows of curves and means again, with errors that count the fit of the weights."""
+    asked, weights = adjusted.asked, adjusted.weights
+    if weights is None or asked.analysis.method not in fitted_curves.METHODS:
+        return []
+    rows = asked.rows
+    competes = asked.analysis.method == "cumulative_incidence"
+    cause = rows.event if competes else rows.has_event.astype(np.int64)
+    both = WeightedArms(rows.time, cause, arms_of(asked).treated, weights, rows.entry)
+    return fitted_curves.fitted_rows(
+        made, asked.analysis, both, lambda row: row.get("arm") == arms.target
+    )
 
 
 def mean_difference(asked: AskedOfTable) -> list[Row]:

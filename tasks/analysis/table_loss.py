@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tasks.analysis.day_counts import until
 from tasks.analysis.design_columns import design_columns
-from tasks.analysis.estimates import TIME
-from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_asked import TIME, AskedOfTable, Row
 from tasks.analysis.table_bootstrap import numbers, plan_of
 from tasks.analysis.table_models import with_names
 from tasks.analysis.table_rows import TableRows
@@ -35,7 +35,8 @@ def means_weighted_for_loss(asked: AskedOfTable) -> list[Row]:
         means[level] = _interval(asked, found, found.days.size)
         note = f"{_note(found)}; {means[level].replicates} resamples"
         values = numbers(means[level]) | {"note": note} | where | asked.of_group(level)
-        made.append(asked.row("rmst", rows, **values))
+        horizon = float(asked.analysis.horizon_days or 0)
+        made.append(asked.row("rmst", rows, **values) | until(horizon, rows))
     (reference, base), *others = means.items()
     for level, mean in others:
         error = float(np.hypot(mean.std_error, base.std_error))

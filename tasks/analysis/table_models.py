@@ -56,7 +56,7 @@ def _cox_rows(asked: AskedOfTable, design: DesignColumns) -> list[Row]:
     method = f"cox_{ties}"
     made = [_hazard_ratio(asked, method, fit, name, i) for i, name in enumerate(design.names)]
     if drawn is not None:
-        made = [with_limits(asked, drawn, row, i) for i, row in enumerate(made)]
+        made = [with_limits(analysis, drawn, row, i) for i, row in enumerate(made)]
     if analysis.std_error == "profile_likelihood":
         made += [_profile(asked, design, row, i, strata) for i, row in enumerate(made)]
     made += _model_rows(asked, method, fit, len(design.names))

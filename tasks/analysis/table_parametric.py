@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.analysis.design_columns import design_columns
-from tasks.analysis.estimates import TIME
 from tasks.analysis.people import FloatArray
-from tasks.analysis.table_asked import AskedOfTable, Row, finite
+from tasks.analysis.table_asked import TIME, AskedOfTable, Row, finite
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
-from tasks.core.spec.analyses import Distribution
+from tasks.core.spec.keys_of_models import Distribution
 from tasks.stats.inference import chi_square_p, two_sided_p, z_quantile
 from tasks.stats.parametric import ParametricFit, parametric_survival
 from tasks.stats.parametric_estimates import (

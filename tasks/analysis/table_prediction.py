@@ -5,11 +5,15 @@ from dataclasses import replace
 import numpy as np
 
 from tasks.analysis.design_columns import DesignColumns, design_columns
-from tasks.analysis.people import FloatArray
+from tasks.analysis.people import BoolArray, FloatArray
 from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
-from tasks.core.spec.analyses import Prediction
+from tasks.core.results import BEHIND
+from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.columns import Category
+from tasks.core.spec.keys_of_models import Prediction
+from tasks.core.spec.terms import columns_in
 from tasks.stats.cox import CoxFit
 from tasks.stats.cox_prediction import predicted_survival
 from tasks.stats.inference import z_quantile
@@ -29,13 +33,16 @@ def predicted_rows(
     predict = asked.analysis.predict
     if predict is None:
         return []
-    rows = asked.rows
+    rows, chosen = asked.rows, _stratum(asked.rows, predict)
     where = ", ".join(f"{name} = {_text(value)}" for name, value in sorted(predict.at.items()))
-    last = float(rows.time.max())
+    if not chosen.any():
+        why = f"at {where}: no row of this stratum can be used"
+        return [_not_estimable(asked, method, float(day), why) for day in sorted(predict.days)]
+    last = float(rows.time[chosen].max())
     days = np.array(sorted({day for day in predict.days if day <= last}), dtype=np.float64)
     made: list[Row] = []
     try:
-        made = _within(asked, method, fit, design, days, where) if days.size else []
+        made = _within(asked, method, fit, design, days, where, chosen) if days.size else []
     except EstimationError as exc:  # the hazard ratios stand without it
         made = [
             _not_estimable(asked, method, float(day), f"at {where}: {exc.what}") for day in days
@@ -95,13 +102,16 @@ def _within(
     design: DesignColumns,
     days: FloatArray,
     where: str,
+    chosen: BoolArray,
 ) -> list[Row]:
-    rows = asked.rows
+    """Return predictions by the baseline of the rows chosen: all, or those of one stratum."""
+    values = {name: column[chosen] for name, column in asked.rows.values.items()}
+    rows = replace(asked.rows, values=values, delivered=int(chosen.sum()), losses=())
     found = predicted_survival(
         fit,
         rows.time,
         rows.has_event,
-        design.x,
+        design.x[chosen],
         _place(asked),
         days,
         weights=rows.weights,
@@ -112,11 +122,12 @@ def _within(
         common = _TIME | {
             "method": method, "at": float(day), "estimate_scale": "identity",
             "se_scale": "identity", "se_method": fit.se_method, "n_events": int(found.events[i]),
-            "note": f"at {where}",
+            "note": f"at {where}", **_named_stratum(asked.analysis),
         }  # fmt: skip
         made.append(
             asked.row(
                 "survival",
+                rows,
                 unit="probability",
                 estimate=float(found.survival[i]),
                 std_error=float(found.std_error[i]),
@@ -130,12 +141,28 @@ def _within(
         made.append(
             asked.row(
                 "cumulative_hazard",
+                rows,
                 estimate=float(found.cumulative_hazard[i]),
                 std_error=float(found.std_error_hazard[i]),
                 **common,
             )
         )
-    return made
+    return [_with_others(asked, row, chosen) for row in made] if asked.analysis.strata else made
+
+
+def _with_others(asked: AskedOfTable, row: Row, chosen: BoolArray) -> Row:
+    """Return a row with the counts of all other strata behind it, for disclosure control."""
+    others, behind = asked.rows.has_event[~chosen], row.get(BEHIND)
+    before = behind if isinstance(behind, tuple) else ()
+    return row | {BEHIND: (*before, others.size, int(others.sum()), int((~others).sum()))}
+
+
+def _named_stratum(analysis: Analysis) -> Row:
+    """Return the columns of a row that name the stratum of a prediction."""
+    if not analysis.strata or analysis.predict is None:
+        return {}
+    level = ", ".join(str(analysis.predict.at[name]) for name in analysis.strata)
+    return {"stratum_name": ", ".join(analysis.strata), "stratum_level": level}
 
 
 def _not_estimable(asked: AskedOfTable, method: str, day: float, note: str) -> Row:
@@ -150,9 +177,19 @@ def _not_estimable(asked: AskedOfTable, method: str, day: float, note: str) -> R
     )
 
 
+def _stratum(rows: TableRows, predict: Prediction) -> BoolArray:
+    """Return which rows are of the stratum that is named, shape (n,); all where none is."""
+    chosen = np.ones(rows.n, dtype=bool)
+    for name in rows.analysis.strata:
+        chosen &= rows.values[f"label_{name}"].astype(str) == str(predict.at[name])
+    return chosen
+
+
 def _place(asked: AskedOfTable) -> FloatArray:
     """Return the columns of the design at the given covariates, shape (p,)."""
-    rows, at = asked.rows, _given(asked.analysis.predict)
+    rows, given = asked.rows, _given(asked.analysis.predict)
+    named = columns_in(asked.analysis.parsed_terms)
+    at = {name: value for name, value in given.items() if name in named}
     kinds = rows.source.columns
     values = {
         f"x_{name}": np.array([value if isinstance(kinds[name], Category) else float(value)])

@@ -12,6 +12,7 @@ from tasks.analysis.people import FloatArray, IntArray
 from tasks.analysis.table_asked import AskedOfTable, Row, as_text, ratio_of
 from tasks.analysis.table_models import logistic_model
 from tasks.core.errors import EstimationError
+from tasks.core.results import BEHIND
 from tasks.core.spec.table_fields import reads_time
 from tasks.stats.gee import FEW_CLUSTERS, GeeFit, gee
 from tasks.stats.glm import GlmFit, glm, negative_binomial
@@ -129,6 +130,10 @@ def _gee_rows(asked: AskedOfTable, design: DesignColumns, fit: GeeFit) -> list[R
     if fit.alpha is not None:
         common |= {"term": f"correlation {fit.correlation}", "estimate": fit.alpha}
         made.append(asked.row("coefficient", **common))
+    for pair in fit.pairs:
+        common |= {"term": f"correlation {pair.name}", "estimate": pair.alpha}
+        behind = {BEHIND: (pair.n_clusters,)}
+        made.append(asked.row("coefficient", **common) | behind)
     return [_counted(asked, row) for row in made]
 
 

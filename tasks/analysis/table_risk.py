@@ -1,11 +1,12 @@
 """Risks of an outcome of 0 and 1 by groups, and their contrasts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from tasks.analysis.people import BoolArray, IntArray
 from tasks.analysis.table_asked import AskedOfTable, Row
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
@@ -22,6 +23,11 @@ from tasks.stats.binary_contrasts import (
 from tasks.stats.inference import Contrast
 from tasks.stats.proportions import proportion
 from tasks.stats.stratified_effects import mantel_haenszel
+from tasks.stats.stratified_tests import (
+    StratifiedTest,
+    cochran_mantel_haenszel,
+    homogeneous_odds,
+)
 from tasks.stats.weighted_risks import (
     WeightedRisks,
     risk_contrasts,
@@ -79,7 +85,34 @@ def _pooled(
         found = mantel_haenszel(values["outcome"] == 1, treated, stratum)
     except EstimationError as exc:
         return [asked.row("risk_difference", status="not_estimable", note=exc.what, **how)]
-    return [asked.contrast(name, contrast, **how) for name, contrast in found.items()]
+    made = [asked.contrast(name, contrast, **how) for name, contrast in found.items()]
+    return made + _tests_of_strata(asked, values["outcome"] == 1, treated, stratum, named)
+
+
+def _tests_of_strata(
+    asked: AskedOfTable,
+    event: BoolArray,
+    treated: BoolArray,
+    stratum: IntArray,
+    named: dict[str, object],
+) -> list[Row]:
+    """Return the tests of no effect in any stratum, and of one odds ratio in all."""
+    made: list[Row] = []
+    for name, make in _TESTS.items():
+        try:
+            found = make(event, treated, stratum)
+        except EstimationError as exc:
+            what = {"statistic_name": name, "status": "not_estimable", "note": exc.what}
+            made.append(asked.row("test", **what, **named))
+            continue
+        made += [asked.test(t.name, t.statistic, t.df, t.p_value, **named) for t in found]
+    return made
+
+
+_TESTS: Mapping[str, Callable[..., tuple[StratifiedTest, ...]]] = {
+    "cochran_mantel_haenszel": cochran_mantel_haenszel,
+    "breslow_day": homogeneous_odds,
+}
 
 
 def _counts(rows: TableRows) -> tuple[int, int]:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from tasks.analysis.people import FloatArray, IntArray
+from tasks.analysis.series_counts import behind_adoption, behind_changes, behind_periods
 from tasks.analysis.table_asked import AskedOfTable, Row
 from tasks.analysis.table_regression import Coefficients, coefficient_row
 from tasks.analysis.table_rows import Array
 from tasks.core.errors import EstimationError
+from tasks.core.results import OBSERVED_MEAN
 from tasks.stats.few_sites import MIN_DRAWS, FewSitesTest, roll_out_test, wild_bootstrap_test
 from tasks.stats.interrupted_series import (
     LEVEL,
@@ -54,6 +56,7 @@ def interrupted_time_series(asked: AskedOfTable) -> list[Row]:
         for place in range(_shown(asked))
     ]
     made += _autoregression(asked, data)
+    made = [row | behind_changes(asked) for row in made]
     return [*made, _durbin_watson(asked, data, found), *_lines(asked, data, found)]
 
 
@@ -124,11 +127,17 @@ def _durbin_watson(asked: AskedOfTable, data: Series, found: Segmented) -> Row:
 
 
 def _lines(asked: AskedOfTable, data: Series, found: Segmented) -> list[Row]:
-    """Return the fitted mean at each time, and what it had been without the interruption."""
+    """Return the mean at each time: fitted, without the interruption, and as observed."""
     labels = asked.rows.values.get("site")
     sizes = np.bincount(data.site)
-    lines = (("fitted", found.fitted), ("counterfactual", found.counterfactual))
+    per = np.ones(data.value.size) if data.denominator is None else data.denominator
+    lines = (
+        ("fitted", found.fitted),
+        ("counterfactual", found.counterfactual),
+        ("observed", data.value / per),
+    )
     order = np.lexsort((data.time, data.site))
+    behind = behind_periods(asked)
     return [
         asked.row(
             "mean",
@@ -136,12 +145,25 @@ def _lines(asked: AskedOfTable, data: Series, found: Segmented) -> list[Row]:
             estimate=float(values[place]),
             at=float(data.time[place]),
             at_kind="period",
-            n=int(sizes[data.site[place]]),
+            **({"n": int(sizes[data.site[place]])} | _counted(data, term, place)),
             **_of_site(None if labels is None else str(labels[place])),
         )
+        | behind[place]
         for term, values in lines
         for place in order.tolist()
     ]
+
+
+def _counted(data: Series, term: str, place: int) -> dict[str, object]:
+    """Return what an observed value counts, for disclosure control: it may be of few persons."""
+    if term != "observed":
+        return {}
+    value, below = float(data.value[place]), data.denominator
+    events = int(value) if value.is_integer() and value >= 0 else None
+    made: dict[str, object] = {"statistic_name": OBSERVED_MEAN}
+    if events is not None:
+        made |= {"n": None, "n_events": events}
+    return made if below is None else made | {"n": round(float(below[place]))}
 
 
 def _of_site(label: str | None) -> dict[str, object]:
@@ -196,8 +218,12 @@ def difference_in_differences(asked: AskedOfTable) -> list[Row]:
     _check_attainable(asked, test)
     labels = [_label(time) for time in times]
     made = [_cell_row(asked, cell, labels) for cell in cells]
-    made += [_average_row(asked, data, effect, labels) for effect in effects]
-    return [*made, _attainable(asked, test), _two_way(asked, data)]
+    made += [
+        _average_row(asked, data, effect, labels) | behind_adoption(asked, effect.cohort, ())
+        for effect in effects
+    ]
+    two_way = _two_way(asked, data) | behind_adoption(asked, None, ())
+    return [*made, _attainable(asked, test), two_way]
 
 
 def _label(time: object) -> str:
@@ -238,7 +264,7 @@ def _cell_row(asked: AskedOfTable, cell: Effect, labels: list[str]) -> Row:
         at_kind="periods_since_adoption",
         n_sites=cell.sites,
         **_influence(asked, cell),
-    )
+    ) | behind_adoption(asked, cohort, (cohort + since, min(cohort, cohort + since) - 1))
 
 
 def _influence(asked: AskedOfTable, effect: Effect) -> dict[str, object]:

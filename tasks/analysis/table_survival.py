@@ -5,14 +5,15 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tasks.analysis.arms_curves import mean_contrasts, mean_values, name_of_test, survival_scale
+from tasks.analysis.day_counts import of_quantile, on_days, until
 from tasks.analysis.design_columns import design_columns
-from tasks.analysis.estimates import DAYS_PER_1000_PERSON_YEARS, TIME
+from tasks.analysis.estimates import DAYS_PER_1000_PERSON_YEARS
 from tasks.analysis.people import FloatArray, IntArray
-from tasks.analysis.table_asked import AskedOfTable, Row, finite
+from tasks.analysis.table_asked import TIME, AskedOfTable, Row, finite
 from tasks.analysis.table_loss import curves_weighted_for_loss, means_weighted_for_loss
 from tasks.analysis.table_rows import TableRows
 from tasks.core.errors import EstimationError
-from tasks.core.results import AT_RISK, BEHIND
+from tasks.core.results import AT_RISK
 from tasks.stats.competing_risks import CumulativeIncidence, cumulative_incidence, incidence_at
 from tasks.stats.inference import TestResult
 from tasks.stats.log_rank import log_rank
@@ -66,6 +67,7 @@ def kaplan_meier_curves(asked: AskedOfTable) -> list[Row]:
                 note=None if reached else "survival stays above one half",
                 **asked.of_group(level),
             )
+            | on_days(of_quantile(found), rows.time, rows.has_event, rows.entry)
         )
     return made
 
@@ -137,6 +139,7 @@ def quantile_rows(
                 note=None if day is not None else f"survival stays above {1 - share:g}",
                 **asked.of_group(level),
             )
+            | on_days(of_quantile(found), rows.time, rows.has_event, rows.entry)
         )
     return made
 
@@ -313,7 +316,7 @@ def restricted_means(asked: AskedOfTable) -> list[Row]:
         means[level] = found
         made += [
             asked.row(name, rows, **mean_values(mean), **where, **asked.of_group(level))
-            | {BEHIND: (int((rows.has_event & (rows.time <= horizon)).sum()),)}
+            | until(horizon, rows)
             for name, mean in (("rmst", found), ("rmtl", time_lost(found)))
         ]
     (reference, base), *others = means.items()

@@ -1,14 +1,14 @@
 """Effects of a table's treatment on risks by a day, by models of follow-up."""
 
 from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from tasks.analysis.design_columns import DesignColumns, design_columns
-from tasks.analysis.estimates import TIME
-from tasks.analysis.people import BoolArray
+from tasks.analysis.people import BoolArray, FloatArray
 from tasks.analysis.table_adjust import Arms, arms_of, fitted_score, with_names
-from tasks.analysis.table_asked import AskedOfTable, Row
+from tasks.analysis.table_asked import TIME, AskedOfTable, Row
 from tasks.analysis.table_causal import (
     augmented_weighting,
     counterfactual_design,
@@ -17,8 +17,9 @@ from tasks.analysis.table_causal import (
 )
 from tasks.core.errors import EstimationError
 from tasks.core.results import AT_RISK
+from tasks.core.spec import Analysis
 from tasks.core.spec.table_fields import follows_persons
-from tasks.stats.inference import z_quantile
+from tasks.stats.inference import Contrast, z_quantile
 from tasks.stats.outcome_models import OutcomeDesign
 from tasks.stats.partial_likelihood import Ties
 from tasks.stats.survival_effects import (
@@ -31,21 +32,62 @@ from tasks.stats.weighted_effects import ArmMeans, Measure, contrast_means
 _LEVEL = 0.95
 
 
+class Followed(Protocol):
+    """Follow-up of n persons, and whether it ended in the event."""
+
+    @property
+    def n(self) -> int:
+        """How many persons there are."""
+
+    @property
+    def time(self) -> FloatArray:
+        """Days of follow-up, shape (n,)."""
+
+    @property
+    def has_event(self) -> BoolArray:
+        """True where follow-up ended in the event, shape (n,)."""
+
+
+class AskedOfArms(Protocol):
+    """An analysis of two arms, of a table or of the lake, that makes rows of results."""
+
+    analysis: Analysis
+
+    @property
+    def rows(self) -> Followed:
+        """Who is analysed."""
+
+    def row(self, estimate_name: str, /, **values: object) -> Row:
+        """Return a row of results."""
+
+    def contrast(self, name: str, found: Contrast, **values: object) -> Row:
+        """Return a row for a contrast of the arms."""
+
+    def of_arm(self, level: str) -> Row:
+        """Return the columns of a row that name an arm."""
+
+    def of_arms(self, target: str, reference: str) -> Row:
+        """Return the columns of a row that name two arms."""
+
+
+AskedAny = TypeVar("AskedAny", bound=AskedOfArms)
+
+
 def standardised(asked: AskedOfTable) -> list[Row]:
     """Return effects by a model of the outcome, or of follow-up where days are asked for."""
     if not follows_persons(asked.rows.source, asked.analysis):
         return standardisation(asked)
-    return _or_why_not(asked, _standardised_survival)
+    return or_why_not(asked, _standardised_survival)
 
 
 def doubly_robust(asked: AskedOfTable) -> list[Row]:
     """Return effects by AIPW of the outcome, or of follow-up where days are asked for."""
     if not follows_persons(asked.rows.source, asked.analysis):
         return augmented_weighting(asked)
-    return _or_why_not(asked, _augmented_survival)
+    return or_why_not(asked, _augmented_survival)
 
 
-def _or_why_not(asked: AskedOfTable, method: Callable[[AskedOfTable], list[Row]]) -> list[Row]:
+def or_why_not(asked: AskedAny, method: Callable[[AskedAny], list[Row]]) -> list[Row]:
     """Return the rows of a method; a row of the effect asked for where there is none."""
     try:
         return method(asked)
@@ -66,12 +108,12 @@ def _standardised_survival(asked: AskedOfTable) -> list[Row]:
             np.asarray(analysis.table_days, dtype=np.float64),
             float(analysis.horizon_days) if analysis.horizon_days else None,
             analysis.effect or "ate",
-            _ties(asked),
+            ties_of(analysis),
             bool(analysis.model_per_arm),
         )
     except EstimationError as exc:
         raise with_names(exc, design_columns(rows)) from None
-    return _effects(asked, arms, found)
+    return effect_rows(asked, arms, found)
 
 
 def _augmented_survival(asked: AskedOfTable) -> list[Row]:
@@ -89,12 +131,12 @@ def _augmented_survival(asked: AskedOfTable) -> list[Row]:
             float(analysis.horizon_days) if analysis.horizon_days else None,
             None if loss is None else loss.x,
             analysis.effect or "ate",
-            _ties(asked),
+            ties_of(analysis),
             bool(analysis.model_per_arm),
         )
     except EstimationError as exc:
         raise _named(exc, design_columns(rows), loss) from None
-    return _effects(asked, arms, found) + score_rows(asked, score, names)
+    return effect_rows(asked, arms, found) + score_rows(asked, score, names)
 
 
 def _models_loss(asked: AskedOfTable) -> bool:
@@ -108,8 +150,9 @@ def _named(
     return with_names(exc, outcome) if loss is None else exc
 
 
-def _ties(asked: AskedOfTable) -> Ties:
-    return "breslow" if asked.analysis.ties == "breslow" else "efron"
+def ties_of(analysis: Analysis) -> Ties:
+    """Return the ties of the models of hazards: efron unless told."""
+    return "breslow" if analysis.ties == "breslow" else "efron"
 
 
 def _design(asked: AskedOfTable) -> OutcomeDesign:
@@ -119,7 +162,7 @@ def _design(asked: AskedOfTable) -> OutcomeDesign:
     return OutcomeDesign(x, x, x)
 
 
-def _effects(asked: AskedOfTable, arms: Arms, found: SurvivalEffects) -> list[Row]:
+def effect_rows(asked: AskedOfArms, arms: Arms, found: SurvivalEffects) -> list[Row]:
     """Return risks of both arms by each day with their contrasts, then restricted means."""
     made: list[Row] = []
     for day, means in zip(found.days, found.risks, strict=True):
@@ -140,7 +183,7 @@ _MEANS: tuple[tuple[str, Measure], ...] = (
 
 
 def _of_day(
-    asked: AskedOfTable,
+    asked: AskedOfArms,
     arms: Arms,
     day: float,
     means: ArmMeans,
@@ -176,7 +219,7 @@ def _of_day(
 
 
 def _compared(
-    asked: AskedOfTable,
+    asked: AskedOfArms,
     means: ArmMeans,
     contrasts: tuple[tuple[str, Measure], ...],
     common: Row,
@@ -209,7 +252,7 @@ def _numbers(value: float, error: float, name: str) -> Row:
     }
 
 
-def _counts(asked: AskedOfTable, mine: BoolArray, day: float) -> Row:
+def _counts(asked: AskedOfArms, mine: BoolArray, day: float) -> Row:
     """Count members, and those who had the event by a day."""
     by_day = mine & asked.rows.has_event & (asked.rows.time <= day)
     return {"n": int(mine.sum()), "n_events": int(by_day.sum())}

@@ -11,6 +11,13 @@ from threadpoolctl import threadpool_limits
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.analysis.gates import GateVerdict, judge_table_gates
 from tasks.analysis.readings.accuracy import accuracy, accuracy_of_tables
+from tasks.analysis.readings.accuracy_meta import accuracy_meta
+from tasks.analysis.readings.agreement import reader_agreement
+from tasks.analysis.readings.centres_out import leave_one_centre_out
+from tasks.analysis.readings.latent import latent_class
+from tasks.analysis.readings.mrmc import reader_study
+from tasks.analysis.readings.reading_time import reading_times
+from tasks.analysis.readings.verification import verification_bias
 from tasks.analysis.sensitivity import sensitivity_rows
 from tasks.analysis.table_asked import AskedOfTable, Row, events_of, outcome_sd
 from tasks.analysis.table_bias import bias_analysis
@@ -30,6 +37,7 @@ from tasks.analysis.table_meta import pooled_effects
 from tasks.analysis.table_missing import analyse_with_missing
 from tasks.analysis.table_models import cox_model
 from tasks.analysis.table_parametric import parametric_models
+from tasks.analysis.table_planned import planned_rows
 from tasks.analysis.table_regression import (
     gee_model,
     linear_model,
@@ -86,8 +94,23 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
         "g_estimation": structural_mean,
         "instrumental_variable": instrumental_variable,
     },
-    "reading_table": {"accuracy": accuracy, "describe": describe},
-    "two_by_two_table": {"accuracy": accuracy_of_tables, "describe": describe},
+    "reading_table": {
+        "accuracy": accuracy,
+        "mrmc": reader_study,
+        "agreement": reader_agreement,
+        "reading_time": reading_times,
+        "verification_bias": verification_bias,
+        "latent_class": latent_class,
+        "accuracy_meta": accuracy_meta,
+        "leave_one_centre_out": leave_one_centre_out,
+        "describe": describe,
+    },
+    "two_by_two_table": {
+        "accuracy": accuracy_of_tables,
+        "accuracy_meta": accuracy_meta,
+        "leave_one_centre_out": leave_one_centre_out,
+        "describe": describe,
+    },
     "effect_table": {
         "describe": describe,
         "empirical_calibration": calibrated_effects,
@@ -141,7 +164,7 @@ def analyse_tables(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> TableEvid
             found += attrition_results(rows, attrition)
             asked = AskedOfTable(con, rows)
             estimates = _estimated(asked)
-            found += estimates
+            found += estimates + planned_rows(asked)
             judged.append((asked, estimates))
     gates = [
         verdict

@@ -7,9 +7,10 @@ import duckdb
 
 from tasks.cohort.code_lists import resolve_code_lists
 from tasks.cohort.cohorts import build_cohorts, tables_of_cohorts
-from tasks.cohort.covariates import build_covariates, tables_described
+from tasks.cohort.covariates import build_covariates, make_missing_tables, tables_described
 from tasks.cohort.delivered import count_delivered
 from tasks.cohort.eligibility import (
+    NOT_STARTED,
     find_censoring,
     judge_populations,
     judge_rules,
@@ -25,6 +26,7 @@ from tasks.core.spec import (
     CohortOutcome,
     Design,
     DeviceShownDesign,
+    GraceDesign,
     LakeSource,
     NewUserDesign,
     StudySpec,
@@ -80,7 +82,18 @@ ENTERING = {
     "comparative_cohort": Entering(
         read=(), first=None, raw_steps=("in_cohort",), entry="first_span", after=_OF_TWO_ENTRIES
     ),
+    "start_within_grace": Entering(
+        read=(),
+        first="cohort.treatment_start",
+        raw_steps=("in_cohort",),
+        entry="first_span",
+        after=(NOT_STARTED,),
+    ),
 }
+_KEPT_OF_EXPOSURES = ("subject", "population", "covariate_index", "covariate", "index_image")
+_IS_THERE = (
+    "select count(*) from duckdb_tables() where schema_name = 'cohort' and table_name = $table"
+)
 _READ_BY_ALL = ("person", "observation_period", "condition_occurrence", "death")
 
 
@@ -93,6 +106,7 @@ def build_cohort(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> int:
         build_cohorts(con, spec)
         count_delivered(con, spec, spec.lake)
     if spec.has_trial:
+        build_control_exposures(con, spec)
         build_subjects(con, spec)
         build_controls(con, spec)
     build_covariates(con, spec)
@@ -157,10 +171,24 @@ def build_controls(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
         "control_lists": [c.id for c in spec.negative_controls if c.id not in of_cohorts],
         "control_cohorts": of_cohorts,
     }
-    variant = "cohorts" if of_cohorts else "conditions"
-    build_table(con, "cohort.control_event", params, variant=variant)
+    make_missing_tables(con)
+    build_table(con, "cohort.control_event", params)
     build_table(con, "cohort.control_follow_up", params)
     build_table(con, "cohort.control_outcome", params)
+
+
+def build_control_exposures(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
+    """Build the people of each pair of arms that is a negative control, in a schema of its own.
+
+    They are made as those of the study are, by the same tables, which the study's own then replace.
+    """
+    for schema, _, alike in spec.exposed:
+        build_subjects(con, alike)
+        build_covariates(con, alike)
+        con.execute(f"create schema if not exists {schema}")
+        for table in _KEPT_OF_EXPOSURES:
+            if single(con, _IS_THERE, {"table": table}):
+                con.execute(f"create or replace table {schema}.{table} as from cohort.{table}")
 
 
 def cohort_params(spec: StudySpec) -> Mapping[str, object]:
@@ -173,7 +201,7 @@ def cohort_params(spec: StudySpec) -> Mapping[str, object]:
         "outcome": spec.trial.outcome.id,
         "raw_steps": list(entering.raw_steps),
         "steps": list(entering.steps(tuple(rule.id for rule in design.eligibility))),
-        "is_split_by_entry": isinstance(design, DeviceShownDesign),
+        "is_split_by_entry": isinstance(design, DeviceShownDesign | GraceDesign),
         "prior_observation_days": design.prior_observation_days,
         "prior_outcome_days": design.prior_outcome_days,
         "risk_start_anchor": _anchor(design.risk_start),
@@ -192,6 +220,14 @@ def _entry_params(spec: StudySpec, design: Design) -> Mapping[str, object]:
             "common_period": design.common_period,
             "keep_first": design.in_both_arms == "keep_first",
             **{f"{k}_cohort": a.cohort for k, a in arms.items() if isinstance(a, CohortArm)},
+        }
+    if isinstance(design, GraceDesign):
+        return {
+            "common_period": False,
+            "keep_first": False,
+            "entry_cohort": design.entry_cohort,
+            "treatment_cohort": design.treatment_cohort,
+            "grace_period_days": design.grace_period_days,
         }
     device = spec.device
     return {

@@ -9,14 +9,7 @@ from tasks.cohort.language.build import build_native, create_cohort_tables
 from tasks.cohort.language.statements import statements_of
 from tasks.cohort.select import build_select, tables_of_select
 from tasks.core.spec import StudySpec
-from tasks.core.spec.cohorts import (
-    CirceCohort,
-    Cohort,
-    EraEnd,
-    NativeCohort,
-    SqlCohort,
-    events_in,
-)
+from tasks.core.spec.cohorts import CirceCohort, Cohort, EraEnd, NativeCohort, SqlCohort, events_in
 
 ALWAYS_READ = ("person", "observation_period")
 

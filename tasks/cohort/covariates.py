@@ -123,9 +123,7 @@ def build_covariates(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
     Raises:
         CovariateError: Values come in several units, or are missing where the study refuses that.
     """
-    con.execute("create schema if not exists cohort")
-    for table, columns in _NO_TABLES.items():
-        con.execute(f"create table if not exists {table} ({columns})")
+    make_missing_tables(con)
     if not spec.covariates:
         return
     build_table(con, "cohort.covariate_index", {"cohorts": list(described_cohorts(spec))})
@@ -136,6 +134,13 @@ def build_covariates(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
         build_table(con, "cohort.index_image")
     if spec.has_trial:
         _handle_missing(con, spec)
+
+
+def make_missing_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Make empty those tables that queries read and that this study has no use for."""
+    con.execute("create schema if not exists cohort")
+    for table, columns in _NO_TABLES.items():
+        con.execute(f"create table if not exists {table} ({columns})")
 
 
 def parameters(requests: Sequence[Request]) -> Mapping[str, object]:

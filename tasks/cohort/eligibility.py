@@ -10,11 +10,12 @@ import duckdb
 
 from tasks.cohort.language.conditions import judge
 from tasks.core.domains import domains
-from tasks.core.spec import Design, StudySpec
-from tasks.core.spec.cohorts import Counted, Events, Window, events_of, with_nested
+from tasks.core.spec import Design, GraceDesign, StudySpec
+from tasks.core.spec.conditions import Counted, Events, Window, events_of, with_nested
 from tasks.core.sql import build_table
 
 INDEX = "cohort.entry_index"
+NOT_STARTED = "not_started_before"
 
 
 def tables_of_design(design: Design) -> set[str]:
@@ -41,10 +42,12 @@ def judge_rules(con: duckdb.DuckDBPyConnection, spec: StudySpec) -> None:
         met = f"judged_rule_{rule.id}"
         judge(con, INDEX, rule.condition, met, spec.with_codes)
         _collect(con, "rule_met", rule.id, met)
-    params = {
-        "rule_ids": [rule.id for rule in design.eligibility],
-        "is_required": [rule.require is not None for rule in design.eligibility],
-    }
+    required = {rule.id: rule.require is not None for rule in design.eligibility}
+    if isinstance(design, GraceDesign):
+        build_table(con, "cohort.started_before")
+        _collect(con, "rule_met", NOT_STARTED, "started_before")
+        required[NOT_STARTED] = False
+    params = {"rule_ids": list(required), "is_required": list(required.values())}
     build_table(con, "cohort.failed_rule", params)
 
 

@@ -13,7 +13,9 @@ from tasks.core.domains import domains
 from tasks.core.duck import duck, identifier
 from tasks.core.omop import omop_tables
 from tasks.core.spec import StudySpec
-from tasks.core.spec.cohorts import CohortTest, Period, SqlCohort, TestEvent, TestPerson
+from tasks.core.spec.cohorts import SqlCohort
+from tasks.core.spec.conditions import Period
+from tasks.core.spec.drawn_persons import CohortTest, TestEvent, TestPerson
 
 Span = tuple[date, date]
 _VOCABULARY = ("concept", "concept_ancestor", "concept_relationship")

@@ -14,7 +14,8 @@ from tasks.cohort.language.conditions import Query, events_step
 from tasks.cohort.language.statements import statements_of
 from tasks.core.duck import quoted
 from tasks.core.spec import StudySpec
-from tasks.core.spec.cohorts import Cohort, Events, NativeCohort, events_of, with_nested
+from tasks.core.spec.cohorts import Cohort, NativeCohort
+from tasks.core.spec.conditions import Events, events_of, with_nested
 
 Connection = duckdb.DuckDBPyConnection
 Record = dict[str, Any]

@@ -82,7 +82,7 @@ def _having(row: Mapping[str, object], arms: list[int]) -> list[int]:
     """How many of each arm have a covariate; nothing where that is not a count."""
     if row["kind"] == "continuous":
         counts = (row["target_count"], row["comparator_count"])
-        return [_whole(c) for c in counts] if None not in counts else []
+        return [whole(c) for c in counts] if None not in counts else []
     means = (row["target_mean"], row["comparator_mean"])
     return [round(m * n) for m, n in zip(means, arms, strict=False) if isinstance(m, float)]
 
@@ -99,7 +99,7 @@ def _with_event(row: Row) -> object:
 
 def _is_small_cell(row: Row, k: int) -> bool:
     having, n = _with_event(row), row.get("n")
-    without = _whole(n) - _whole(having) if having is not None and n is not None else 0
+    without = whole(n) - whole(having) if having is not None and n is not None else 0
     return any(is_small(count, k) for count in (n, having, without))
 
 
@@ -120,7 +120,7 @@ def _table_one(rows: list[Row], places: Places, k: int) -> set[int]:
 def _few_unmeasured(row: Row, sizes: Mapping[tuple[object, object], object], k: int) -> bool:
     """Whether a covariate describes all of a group but a few."""
     size = sizes.get((row["population"], row.get("arm")))
-    return size is not None and is_small(_whole(size) - _whole(row["n"]), k)
+    return size is not None and is_small(whole(size) - whole(row["n"]), k)
 
 
 def _series(rows: list[Row], places: Places, k: int) -> set[int]:
@@ -150,21 +150,21 @@ def _is_safe(rows: list[Row], hidden: set[int], k: int) -> bool:
 
 
 def _cell(row: Row) -> int:
-    return _whole(_with_event(row))
+    return whole(_with_event(row))
 
 
 def _bins(rows: list[Row], places: Places, k: int) -> set[int]:
     cells = [p for p in places if rows[p].get("at") is not None]
     hidden = {p for p in cells if _is_small_cell(rows[p], k)}
-    shown = [_whole(rows[p]["n"]) for p in places if rows[p].get("at") is None]
-    for p in sorted(cells, key=lambda p: -_whole(rows[p]["n"])):
-        n = _whole(rows[p]["n"])
+    shown = [whole(rows[p]["n"]) for p in places if rows[p].get("at") is None]
+    for p in sorted(cells, key=lambda p: -whole(rows[p]["n"])):
+        n = whole(rows[p]["n"])
         if any(is_small(abs(n - other), k) for other in shown):
             hidden.add(p)
         elif p not in hidden:
             shown.append(n)
-    whole = {p for p in places if p not in cells and is_small(rows[p]["n"], k)}
-    return set(places) if whole else _with_complement(rows, cells, hidden, k)
+    few_in_all = any(p not in cells and is_small(rows[p]["n"], k) for p in places)
+    return set(places) if few_in_all else _with_complement(rows, cells, hidden, k)
 
 
 def _paths(rows: list[Row], places: Places, k: int) -> set[int]:
@@ -216,7 +216,7 @@ def _of_alike(rows: list[Row], out: list[Row], several: list[Places], k: int) ->
 def _by_cell(rows: list[Row], places: Places) -> dict[tuple[object, ...], tuple[int, int]]:
     names = ("term", "stratum_name", "stratum_level")
     return {
-        tuple(rows[p].get(name) for name in names): (_whole(rows[p]["n"]), _cell(rows[p]))
+        tuple(rows[p].get(name) for name in names): (whole(rows[p]["n"]), _cell(rows[p]))
         for p in places
     }
 
@@ -248,5 +248,6 @@ def _with_others(
     return out
 
 
-def _whole(value: object) -> int:
+def whole(value: object) -> int:
+    """Return a count; 0 where there is none."""
     return int(value) if isinstance(value, int | float) else 0

@@ -20,6 +20,12 @@ _OF_THE_MODEL = (
     *("log_likelihood", "aic", "bic", "test", "concordance", "survival", "cumulative_hazard"),
     *("mean", "median_survival", "quantile"),
 )
+_OF_ONE = {"cumulative_incidence": "risk", "survival": "risk", "rmst": "mean", "rmtl": "mean"}
+_OF_TWO = {
+    **dict.fromkeys(("risk_difference", "risk_ratio"), "risk"),
+    **dict.fromkeys(("rmst_difference", "rmst_ratio"), "mean"),
+    **dict.fromkeys(("rmtl_difference", "rmtl_ratio"), "mean"),
+}
 _OF_A_TERM = (
     *("hazard_ratio", "subdistribution_hazard_ratio", "odds_ratio", "rate_ratio", "risk_ratio"),
     *("coefficient", "e_value"),
@@ -73,22 +79,25 @@ def _any_small(counts: object, k: int) -> bool:
 
 
 def hide_contrasts(rows: list[Row]) -> list[Row]:
-    """Withhold contrasts of two risks on a day on which one of the two is withheld."""
+    """Withhold contrasts of two risks, or restricted means, by a day where one is withheld."""
     lost = {
-        _point(row, row.get("arm"))
+        _point(row, _OF_ONE[str(row["estimate_name"])], row.get("arm"))
         for row in rows
-        if row["estimate_name"] == "cumulative_incidence" and row["status"] == "suppressed"
+        if row["estimate_name"] in _OF_ONE and row["status"] == "suppressed"
     }
-    return [
-        withheld(row)
-        if row["status"] == "ok"
-        and row["estimate_name"] in ("risk_difference", "risk_ratio")
-        and {_point(row, row.get("target")), _point(row, row.get("comparator"))} & lost
-        else row
-        for row in rows
-    ]
+    return [withheld(row) if _contrasts(row) & lost else row for row in rows]
 
 
-def _point(row: Row, arm: object) -> Key:
+def _contrasts(row: Row) -> set[Key]:
+    """Return what a row contrasts; nothing where it is no contrast that is told."""
+    # An E-value is a contrast written otherwise: it is solved for what it is of.
+    is_e_value = row["estimate_name"] == "e_value"
+    of = _OF_TWO.get(str(row.get("statistic_name") if is_e_value else row["estimate_name"]))
+    if of is None or row["status"] != "ok":
+        return set()
+    return {_point(row, of, row.get("target")), _point(row, of, row.get("comparator"))}
+
+
+def _point(row: Row, of: object, arm: object) -> Key:
     part = row.get("stratum_level") if row.get("stratum_name") == "population" else None
-    return row["population"], row["analysis_id"], part, row.get("at"), arm
+    return row["population"], row["analysis_id"], part, row.get("at"), of, arm

@@ -2,7 +2,8 @@
 
 A rounded count is of little use beside the exact share that it came from. So shares of counts are
 made again from the rounded counts, without interval; curves step by whole multiples of the base; a
-rate moves with its events; person-time keeps three digits. Contrasts stay as they are.
+rate moves with its events; person-time keeps three digits; a median or another quantile is
+told in whole weeks. Contrasts stay as they are.
 """
 
 import math
@@ -12,6 +13,7 @@ from dataclasses import replace
 import polars as pl
 
 from tasks.core.disclosure import Released
+from tasks.core.disclosure_curves import QUANTILES
 
 Row = dict[str, object]
 _COUNTS = ("count", "n_at_risk")
@@ -20,6 +22,7 @@ _CURVES = ("survival", "cumulative_incidence")
 _OF_SCORES = ("equipoise", "positivity")
 _GATES = ("events", "persons_per_arm", "events_per_parameter")
 _DIGITS_OF_TIME = 3
+_WEEK = 7
 _OF_INTERVAL = ("std_error", "ci_low", "ci_high", "statistic", "p_value")
 
 
@@ -60,6 +63,8 @@ def _estimate(row: Row, counts: Row, base: int) -> Row:
     name, value = row["estimate_name"], row.get("estimate")
     if not isinstance(value, int | float):
         return {}
+    if name in QUANTILES and row.get("unit") == "days":
+        return {k: _in_weeks(row.get(k)) for k in ("estimate", "ci_low", "ci_high")}
     if name in _COUNTS:
         return {"estimate": float(to_base(value, base))}
     if name in _SHARES:
@@ -89,6 +94,10 @@ def _snapped(value: object, step: float) -> float | None:
     if not isinstance(value, int | float):
         return None
     return min(max(math.floor(value / step + 0.5) * step, 0.0), 1.0)
+
+
+def _in_weeks(value: object) -> float | None:
+    return float(to_base(value, _WEEK)) if isinstance(value, int | float) else None
 
 
 def _times(value: object, ratio: float) -> float | None:

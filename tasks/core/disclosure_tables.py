@@ -9,7 +9,11 @@
   arms on each day, the contrast of a day goes with the risk of an arm that is withheld.
 - A model that leaves fewer than `k` degrees of freedom (rows less parameters) is withheld whole.
 - Of a column of which a level has few rows no coefficient and no balance is shown.
+- A number of a period or a site of a series is withheld where few persons or events are behind it;
+  of a series that counts nobody, what is told of a single site is.
 - A difference or ratio of risks on a day is shown where both risks of that day are.
+- Predictions in one stratum are withheld where it, or all others together, has few rows, few
+  with the event or few without.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
 
@@ -19,16 +23,18 @@ from itertools import pairwise
 
 import polars as pl
 
-from tasks.core.disclosure import ends_thin, is_small
+from tasks.core.disclosure_cells import is_small
+from tasks.core.disclosure_curves import CURVES, QUANTILES, safe_days, so_far, spaced, spaced_steps
 from tasks.core.disclosure_levels import hide_contrasts, hide_rare_levels
 from tasks.core.disclosure_missing import hide_complete_cases
+from tasks.core.disclosure_notes import safe_notes
+from tasks.core.disclosure_series import hide_small_periods
 from tasks.core.errors import Message
-from tasks.core.results import BEHIND, withheld
+from tasks.core.results import BEHIND, OBSERVED_MEAN, withheld
 
 Row = dict[str, object]
 Key = tuple[object, ...]
-_CURVES = ("survival", "cumulative_incidence", "cumulative_hazard", "quantile")
-_OF_STEPS = (*_CURVES, "n_at_risk")
+_OF_STEPS = (*CURVES, *QUANTILES, "n_at_risk")
 _TELL_DAYS = ("curve", "fitted", "extrapolated")
 _OF_MODELS = (
     "hazard_ratio",
@@ -65,12 +71,12 @@ def release_tables(
     ]
     few = {row["analysis_id"] for row in kept if _is_span(row) and _is_few(row, k)}
     kept = [withheld(r) if _is_span(r) and r["analysis_id"] in few else r for r in kept]
-    kept = hide_rare_levels(hide_complete_cases(kept, k), k)
+    kept = hide_rare_levels(hide_complete_cases(hide_small_periods(kept, k), k), k)
     kept = hide_contrasts(_thinned(kept, k))
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
     kept = [r for r in kept if r["status"] != "suppressed" or r.get("term") not in _TELL_DAYS]
-    return [*_attrition_rows(rows, shown), *kept], shown, messages
+    return safe_notes([*_attrition_rows(rows, shown), *kept]), shown, messages
 
 
 def hide_table_sizes(quality: list[Row], tables: Iterable[str]) -> list[Row]:
@@ -116,6 +122,8 @@ def _sizes(rows: list[Row]) -> dict[Key, tuple[int, int]]:
     """Return rows and events of each group of each analysis: the most that any number says."""
     found: dict[Key, tuple[int, int]] = {}
     for row in rows:
+        if row.get("statistic_name") == OBSERVED_MEAN:  # its numbers are of one period
+            continue
         n, events = found.get(_cell(row), (0, 0))
         found[_cell(row)] = max(n, _whole(row.get("n"))), max(events, _whole(row.get("n_events")))
     return found
@@ -127,6 +135,7 @@ def _small_groupings(rows: list[Row], k: int) -> set[Key]:
         for row in rows
         if row["estimate_name"] not in _OF_STEPS and not _is_span(row) and _is_few(row, k)
     }
+    hidden |= {_grouping(row) for row in rows if _is_of_stratum(row) and _others_are_few(row, k)}
     of_cells = {_cell(row): _grouping(row) for row in rows}
     return hidden | {
         of_cells[cell] for cell, (n, m) in _sizes(rows).items() if _any_small((n, m, n - m), k)
@@ -134,8 +143,18 @@ def _small_groupings(rows: list[Row], k: int) -> set[Key]:
 
 
 def _is_span(row: Row) -> bool:
-    """Whether a row is of a span of time: the spans of an analysis go where one has few events."""
-    return row.get("statistic_name") == "scaled_schoenfeld"
+    """Whether a row is of a span of time, or a period: those of an analysis go where one is few."""
+    return row.get("statistic_name") in ("scaled_schoenfeld", OBSERVED_MEAN)
+
+
+def _is_of_stratum(row: Row) -> bool:
+    """Whether a row predicts in one stratum: with the whole model it tells of all other strata."""
+    return row.get("term") == "predicted" and row.get("stratum_name") is not None
+
+
+def _others_are_few(row: Row, k: int) -> bool:
+    behind = row.get(BEHIND)
+    return isinstance(behind, tuple) and _any_small(behind, k)
 
 
 def _saturated(rows: list[Row], k: int) -> set[object]:
@@ -197,37 +216,44 @@ def _all_of(profile: dict[Key, tuple[int, int]]) -> tuple[int, int]:
 def _thinned(rows: list[Row], k: int) -> list[Row]:
     """Show steps only where k events, or k at risk, or none lie since the last one shown."""
     groups: dict[Key, list[int]] = defaultdict(list)
-    rows = [withheld(row) if ends_thin(row, k) else row for row in rows]
+    rows = safe_days(rows, k)
     for place, row in enumerate(rows):
-        if row["estimate_name"] in _OF_STEPS and row["status"] == "ok":
+        if _left(row) is not None or so_far(row) is not None:
             name = "n_at_risk" if row["estimate_name"] == "n_at_risk" else "curve"
             groups[name, row["population"], row.get("stratum_name"), row.get("arm")].append(place)
     out = list(rows)
-    for (kind, *_), places in groups.items():
-        n = max(_whole(rows[place].get("n")) for place in places)
-        column = "estimate" if kind == "n_at_risk" else "n_events"
-        gone = {place: _gone(rows[place], column, n) for place in places}
-        shown = spaced(set(gone.values()), n, k)
-        for place in places:
-            if gone[place] not in shown:
+    ends = _most_events(rows)
+    for (kind, *whose), places in groups.items():
+        steps = [rows[place] for place in places]
+        n = max(_whole(step.get("n")) for step in steps)
+        is_curve = kind == "curve"
+        gone = [so_far(step) if is_curve else n - (_left(step) or 0) for step in steps]
+        totals = {total for total in gone if total is not None}
+        shown = (
+            spaced_steps(steps, (n, ends.get(tuple(whose), 0)), k)
+            if is_curve
+            else spaced(totals, n, k)
+        )
+        for place, total in zip(places, gone, strict=True):
+            if total not in shown:
                 out[place] = withheld(rows[place])
     return out
 
 
-def _gone(row: Row, column: str, n: int) -> int:
-    """Return how many have had the event by a step, or are no longer at risk."""
-    value = _whole(row.get(column))
-    return n - value if column == "estimate" else value
+def _most_events(rows: list[Row]) -> dict[Key, int]:
+    """Return the most events that any number says of a group, by table, grouping and group."""
+    found: dict[Key, int] = defaultdict(int)
+    for row in rows:
+        whose = row["population"], row.get("stratum_name"), row.get("arm")
+        if row["status"] == "ok":
+            found[whose] = max(found[whose], _whole(row.get("n_events")))
+    return found
 
 
-def spaced(totals: set[int], n: int, k: int) -> set[int]:
-    """Choose totals that lie 0 or at least k apart from one another, from 0 and from n."""
-    shown, last = set(), 0
-    for total in sorted(totals):
-        if total == last or (total - last >= k and not is_small(n - total, k)):
-            shown.add(total)
-            last = total
-    return shown
+def _left(row: Row) -> int | None:
+    """Return how many a row says are still at risk."""
+    is_told = row["estimate_name"] == "n_at_risk" and row["status"] == "ok"
+    return _whole(row.get("estimate")) if is_told else None
 
 
 def _shown_attrition(attrition: pl.DataFrame, rows: list[Row], k: int) -> pl.DataFrame:

@@ -83,7 +83,8 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
         "indeterminate_rate kappa icc reading_time ppv_difference npv_difference "
         "accuracy_difference balanced_accuracy_difference f1_difference lr_positive_ratio "
         "lr_negative_ratio diagnostic_odds_ratio_ratio var_reader var_reader_modality var_error "
-        "cov1 cov2 cov3".split()
+        "cov1 cov2 cov3 weighted_kappa ac1 percent_agreement agreement_limit "
+        "reading_time_difference reading_time_ratio".split()
     ),
     "pooling": tuple(
         "tau2 i2 q h2 prediction_low prediction_high logit_sensitivity logit_fpr fpr rho tau2_sens "
@@ -131,6 +132,12 @@ AT_RISK = "at_risk"
 """Key of a row beside the columns: persons at risk at a step, for disclosure control alone."""
 BEHIND = "behind"
 """Another: counts of persons or events that a number rests on and no column holds."""
+OBSERVED_MEAN = "observed_mean"
+"""Statistic of a row that is one period of a series as it was observed, not as it was fitted."""
+DAYS = "days"
+"""Another: by column that holds a day, how many had the event by then, and were at risk then."""
+CELLS = "cells"
+"""Another: counts of the periods and sites that a number is of; few of one withhold its row."""
 LEVELS = "levels"
 """Another: by use (`terms`, `balance`), rows with each level of a column, as counts by column."""
 

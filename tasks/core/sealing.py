@@ -2,8 +2,9 @@
 
 What is sealed is more than the analysis that waits. Events, rates and curves of the same persons
 and the same outcome would tell what it found, so that they wait with it, whatever they declare
-themselves; so do contrasts that are adjusted otherwise. A replication goes on, for its number is
-known, but only with what it says of both arms together and never in the form of what is sealed.
+themselves; so do contrasts that are adjusted otherwise, replications too. A replication goes on
+that holds no arms of the sealed outcome against one another, with what it says of both together;
+any other only by a waiver of `sealing`, with name, day and reason.
 
 In place of the sealed rows stands one row an analysis with status `blinded`, made from the study
 alone: even that a number could not be estimated, or on how many days a curve steps, would tell.
@@ -14,7 +15,9 @@ from dataclasses import dataclass, field
 
 from tasks.core.results import result_row
 from tasks.core.spec import Analysis, StudySpec
-from tasks.core.spec.table_fields import group_column
+from tasks.core.spec.gates import SEALING
+from tasks.core.spec.sources import TableSource
+from tasks.core.spec.table_fields import arm_columns, columns_compared, outcome_columns
 
 Row = dict[str, object]
 _POPULATION_OF_NONE = "crude"
@@ -124,31 +127,44 @@ def _source(spec: StudySpec, analysis: Analysis) -> str:
 
 
 def _goes_on(spec: StudySpec, analysis: Analysis, sealed: Sealed) -> bool:
-    """Whether a replication is told: its number is not that of an analysis that waits."""
+    """Whether a replication is told: it contrasts no arms of the outcome of one that waits."""
     if analysis.role != "replication":
         return False
-    forms = [_form(spec, a) for a in spec.analyses if a.id in sealed.why]
-    return _form(spec, analysis) not in forms
+    waiting = [a for a in spec.analyses if a.id in sealed.why]
+    return not any(_tells_the_same(spec, analysis, other) for other in waiting)
 
 
-def _form(spec: StudySpec, analysis: Analysis) -> tuple[object, ...]:
-    """Return what two analyses have in common that tell the same, however they are written."""
-    by = {source.id: group_column(source, analysis) for source in spec.tables}
-    return (
-        _scope(spec, analysis),
-        analysis.adjustment,
-        analysis.population,
-        frozenset(frozenset(term) for term in analysis.parsed_terms),
-        by.get(analysis.source or ""),
-        frozenset(analysis.strata),
-    )
+def _tells_the_same(spec: StudySpec, analysis: Analysis, waiting: Analysis) -> bool:
+    """Whether an analysis tells of the outcome by the arms of one that waits, however adjusted."""
+    if _scope(spec, analysis) != _scope(spec, waiting):
+        return False
+    source, other = (_table(spec, a) for a in (analysis, waiting))
+    if source is None or other is None:
+        return True  # the lake has one comparison and one outcome
+    if outcome_columns(source).isdisjoint(outcome_columns(other)):
+        return False
+    arms = arm_columns(other, waiting)
+    return not arms or not arms.isdisjoint(columns_compared(source, analysis))
+
+
+def _table(spec: StudySpec, analysis: Analysis) -> TableSource | None:
+    return next((source for source in spec.tables if source.id == analysis.source), None)
+
+
+def _shown_all_the_same(spec: StudySpec) -> set[str | None]:
+    """Return the analyses that somebody decided may be told while others wait."""
+    return {waiver.analysis for waiver in spec.waivers if waiver.gate == SEALING}
 
 
 def _is_sealed(spec: StudySpec, row: Row, sealed: Sealed, scopes: set[str]) -> bool:
-    if row["analysis_id"] in (*_WITHOUT_OUTCOME, _CONTROLS) or row["estimate_name"] in _DIAGNOSTICS:
+    if row["analysis_id"] in _WITHOUT_OUTCOME or row["estimate_name"] in _DIAGNOSTICS:
         return False
+    if row["analysis_id"] == _CONTROLS:  # other arms tell of the study's own outcome
+        return LAKE in scopes and row.get("stratum_name") == "negative_control_exposure"
     analysis = next((a for a in spec.analyses if a.id == row["analysis_id"]), None)
     if analysis is not None:
+        if analysis.id in _shown_all_the_same(spec):
+            return False
         is_of_both = row.get("arm") is None and row.get("person_time") is None
         if _goes_on(spec, analysis, sealed) and is_of_both:
             return False
@@ -234,8 +250,8 @@ def _events(rows: Sequence[Row], analysis: Analysis) -> int:
     ]
     whole = [_whole(row) for row in own if row.get("arm") is None]
     arms: dict[object, int] = {}
-    for row in own:
-        if row.get("arm") is not None:
+    for row in own:  # outcomes of clones belong to both strategies: they are not added up
+        if row.get("arm") is not None and row.get("strategy") is None:
             arms[row["arm"]] = max(arms.get(row["arm"], 0), _whole(row))
     return max([*whole, sum(arms.values())], default=0)
 

@@ -148,7 +148,7 @@ def _out_of_order(con: Connection, manifest: Manifest, brought: Brought) -> list
 
 def _has_meta(con: Connection) -> bool:
     found = con.execute(
-        "select count(*) from information_schema.tables "
+        "select count(*) from information_schema.columns "
         "where table_catalog = 'lake' and table_schema = 'meta'"
     ).fetchone()
     return bool(found and found[0])

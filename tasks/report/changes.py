@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from tasks.core.spec.base import Text
-from tasks.core.spec.cohorts import Entry, Rule, events_of, lists_of
+from tasks.core.spec.cohorts import Entry, Rule
+from tasks.core.spec.conditions import events_of, lists_of
 from tasks.core.spec.design import Design
 from tasks.core.spec.whole import StudySpec
 from tasks.report.generic import items_of, said, spoken_text, told, value_text
@@ -48,6 +49,8 @@ _OF_DESIGN = {
     "in_both_arms": "eligibility",
     "eligibility": "eligibility",
     "populations": "eligibility",
+    "entry_cohort": "eligibility",
+    "treatment_cohort": "exposure",
     "strategies": "exposure",
     "assignment": "exposure",
     "grace_period_days": "exposure",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor, log10
+from math import ceil, floor, inf, log10
 from typing import Any
 
 Spec = dict[str, Any]
@@ -22,6 +22,7 @@ ADJUSTMENT_LOOK = {
     "iptw_att": ("#D55E00", "triangle-down"),
     "stratified": ("#56B4E9", "cross"),
     "entropy_balanced": ("#E69F00", "triangle-right"),
+    "initiation_weights": ("#8C6D00", "triangle-left"),
     "overlap": ("#0072B2", "diamond"),
     "matched": ("#CC79A7", "square"),
 }
@@ -38,6 +39,7 @@ class CurveText:
     day: str
     estimate: str
     interval: str
+    is_share: bool = True
 
 
 _LOOK: Spec = {
@@ -81,7 +83,7 @@ def curve_chart(
     Args:
         curve: Points with arm, day, estimate, low, high and their texts.
         at_risk: Points with arm, day and label.
-        text: Words of the chart.
+        text: Words of the chart, and whether its numbers are shares.
         floor_at_zero: The vertical axis starts at 0 (cumulative incidence), else it ends at 1.
     """
     last = max((point["day"] for point in [*curve, *at_risk]), default=1) or 1
@@ -100,10 +102,11 @@ def curve_chart(
 def _curves(
     curve: Sequence[Point], text: CurveText, x: Spec, ticks: list[float], floor_at_zero: bool
 ) -> Spec:
-    domain = incidence_domain(curve) if floor_at_zero else survival_domain(curve)
+    top = 1.0 if text.is_share else inf
+    domain = incidence_domain(curve, top) if floor_at_zero else survival_domain(curve)
     axis = {"title": text.x_title, "grid": False, "tickMinStep": 1}
     if ticks:
-        axis["values"] = ticks
+        axis["values"] = sorted({0.0, *ticks})
     day = {"field": "day", "type": "quantitative", "scale": x, "axis": axis}
     return {
         "width": WIDTH,
@@ -138,7 +141,11 @@ def _y(text: CurveText, domain: tuple[float, float], field: str) -> Spec:
         "field": field,
         "type": "quantitative",
         "scale": {"domain": list(domain), "zero": False, "nice": False, "clamp": True},
-        "axis": {"title": text.y_title, "format": _share_format(domain), "tickCount": 6},
+        "axis": {
+            "title": text.y_title,
+            "format": _share_format(domain) if text.is_share else "~g",
+            "tickCount": 6,
+        },
     }
 
 
@@ -174,7 +181,7 @@ def _risk_table(at_risk: Sequence[Point], text: CurveText, x: Spec) -> Spec:
     axis = {"title": None, "domain": False, "ticks": False, "labelPadding": 26}
     return {
         "width": WIDTH,
-        "height": 44,
+        "height": 22 * len(text.arms),
         "title": {"text": text.at_risk, "frame": "group", "offset": 2},
         "data": {"values": [dict(point) for point in at_risk]},
         "mark": {"type": "text", "fontSize": 12},
@@ -193,10 +200,16 @@ def survival_domain(curve: Sequence[Point]) -> tuple[float, float]:
     return (0.0, 1.0) if lowest < 0.5 else (_round_down(lowest, 1 - lowest), 1.0)
 
 
-def incidence_domain(curve: Sequence[Point]) -> tuple[float, float]:
+def incidence_domain(curve: Sequence[Point], top: float = 1.0) -> tuple[float, float]:
     """Return a vertical axis that starts at 0 and holds every band, on a round number."""
     highest = max(_values(curve, "high"), default=1.0) or 1.0
-    return 0.0, min(1.0, round(1 - _round_down(1 - highest, highest), 6))
+    return 0.0, min(top, _round_up(highest))
+
+
+def _round_up(value: float) -> float:
+    """Round up to a step of about a fifth of `value`."""
+    step = _step(value)
+    return float(round(ceil(value / step - 1e-9) * step, 6))
 
 
 def _values(curve: Sequence[Point], bound: str) -> list[float]:
@@ -210,9 +223,14 @@ def _round_down(value: float, span: float) -> float:
     """Round down to a step of about a fifth of `span`: 0.01, 0.02, 0.05, 0.1 …."""
     if span <= 0:
         return max(0.0, value - 0.01)
-    power = 10 ** floor(log10(span / 3))
-    step: float = next(power * m for m in (1, 2, 5, 10) if power * m >= span / 5)
+    step = _step(span)
     return float(round(max(0.0, floor(value / step + 1e-9) * step), 6))
+
+
+def _step(span: float) -> float:
+    """Return about a fifth of `span`: 0.01, 0.02, 0.05, 0.1 …."""
+    power = 10 ** floor(log10(span / 3))
+    return float(next(power * m for m in (1, 2, 5, 10) if power * m >= span / 5))
 
 
 @dataclass(frozen=True, slots=True)

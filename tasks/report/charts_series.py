@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.report.charts import COLOURS, DASHES, WIDTH, Point, Spec
+from tasks.report.charts import COLOURS, DASHES, SOFT, WIDTH, Point, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,13 @@ class SeriesText:
     value: str
 
 
-def series_chart(points: Sequence[Point], text: SeriesText) -> Spec:
-    """Return lines over periods.
+def series_chart(points: Sequence[Point], text: SeriesText, observed: Sequence[Point] = ()) -> Spec:
+    """Return lines over periods, and dots of what was observed.
 
     Args:
         points: Points with line, period, estimate and value_text.
         text: Words of the chart; `lines` in the order of colours and dashes.
+        observed: Points of the same form that are no line.
     """
     x = {"title": text.x_title, "grid": False, "tickMinStep": 1}
     estimate = {
@@ -41,6 +42,7 @@ def series_chart(points: Sequence[Point], text: SeriesText) -> Spec:
             "color": _look(text, list(COLOURS)),
         },
         "layer": [
+            *([_dots(observed, text)] if observed else []),
             {
                 "mark": {"type": "line", "strokeWidth": 2.2},
                 "encoding": {"strokeDash": _look(text, [list(dash) for dash in DASHES])},
@@ -50,6 +52,14 @@ def series_chart(points: Sequence[Point], text: SeriesText) -> Spec:
                 "encoding": {"tooltip": _tooltip(text)},
             },
         ],
+    }
+
+
+def _dots(observed: Sequence[Point], text: SeriesText) -> Spec:
+    return {
+        "data": {"values": [dict(point) for point in observed]},
+        "mark": {"type": "point", "filled": True, "size": 34, "opacity": 0.8},
+        "encoding": {"color": {"value": SOFT}, "tooltip": _tooltip(text)},
     }
 
 

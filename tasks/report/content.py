@@ -47,7 +47,11 @@ def sections_of(spec: StudySpec) -> tuple[Make, ...]:
         *((cohorts.section,) if spec.cohorts else ()),
         *((characterisation.section,) if spec.characterisation else ()),
         *(COMPARISON if spec.has_trial else ()),
-        *((negative_controls.section,) if spec.negative_controls else ()),
+        *(
+            (negative_controls.section,)
+            if spec.negative_controls or spec.negative_control_exposures
+            else ()
+        ),
         *((tables.rows_used, tables.estimates) if spec.tables else ()),
         *((closing.diagnostics,) if spec.gates and not spec.has_trial else ()),
         *CLOSING,

@@ -6,6 +6,7 @@ from math import isnan
 from typing import Any
 from urllib.parse import urlencode
 
+from tasks.core.spec.methods import BY_MODELS
 from tasks.report import numbers
 from tasks.report.blocks import Run, Runs, Tone, runs
 from tasks.report.model import POPULATION_OF, Language, Record, ReportInputs
@@ -27,7 +28,7 @@ _LOCATING = (
     "statistic_name",
 )
 
-_ASIDE = ("population", "negative_control")
+_ASIDE = ("population", "negative_control", "negative_control_exposure")
 _SIZES = frozenset({"n", "n_events", "person_time"})
 
 
@@ -41,6 +42,11 @@ def place(path: str, **where: object) -> str:
     """Name one number of any input, as a path with a query."""
     query = urlencode({key: _key(value) for key, value in sorted(where.items())})
     return f"{path}?{query}" if query else path
+
+
+def counted_first(rows: Iterable[Record]) -> list[Record]:
+    """Put numbers whose errors count every fitted model before the same with other errors."""
+    return sorted(rows, key=lambda row: row["se_method"] != "m_estimation")
 
 
 def _key(value: object) -> str:
@@ -113,7 +119,8 @@ class Context:
         """Name the population of a results row, and that within the study where it is one."""
         if row is None:
             return self.words.term("population", None)
-        name = self.words.term("population", row["population"])
+        is_modelled = row["population"] == "crude" and row.get("method") in BY_MODELS
+        name = self.words.term("population", row["method"] if is_modelled else row["population"])
         level = row.get("stratum_level")
         if row.get("stratum_name") != "population" or level is None:
             return name

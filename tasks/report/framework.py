@@ -3,22 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.core.spec.cohorts import (
+from tasks.core.spec.cohorts import End, EraEnd, EventEnd, FixedEnd, NativeCohort, Rule
+from tasks.core.spec.conditions import (
     AgeRule,
     Counted,
-    End,
-    EraEnd,
-    EventEnd,
-    FixedEnd,
     Group,
-    NativeCohort,
     Observed,
     ObservedRule,
-    Rule,
     SexRule,
     Window,
 )
-from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
+from tasks.core.spec.design import DeviceShownDesign, GraceDesign, NewUserDesign
 from tasks.report.diagrams import Bar, Lane, Timeline
 from tasks.report.voice import Voice
 
@@ -60,6 +55,8 @@ def time_zero(voice: Voice) -> str:
         return voice("time.zero_new_user", target=target, comparator=comparator)
     if isinstance(design, DeviceShownDesign):
         return voice("time.zero_image", image=voice.zero.code_list(design.image))
+    if isinstance(design, GraceDesign):
+        return voice("time.zero_grace", cohort=voice.cohort_name(design.entry_cohort))
     return voice("time.zero_cohorts", target=target, comparator=comparator)
 
 

@@ -8,26 +8,21 @@ from pydantic import BaseModel
 
 from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.base import Text
-from tasks.core.spec.cohorts import (
+from tasks.core.spec.cohorts import Entry, EraEnd, EventEnd, FixedEnd, ObservationEnd, Rule
+from tasks.core.spec.columns import CodedColumn, TimeColumn
+from tasks.core.spec.conditions import (
     Age,
     AgeRule,
     Counted,
-    Entry,
-    EraEnd,
-    EventEnd,
     Events,
-    FixedEnd,
     Group,
-    ObservationEnd,
     Observed,
     ObservedRule,
     Period,
-    Rule,
     SexRule,
     Where,
     Window,
 )
-from tasks.core.spec.columns import CodedColumn, TimeColumn
 from tasks.report.phrases import Phrases
 from tasks.report.voice import Voice
 

@@ -20,6 +20,7 @@ POPULATION_OF = {
     "matched": "matched",
     "stratified": "stratified",
     "entropy_balanced": "entropy_balanced",
+    "initiation_weights": "initiation_weights",
 }
 
 

@@ -23,6 +23,11 @@ def percent(share: float, places: int = 1) -> str:
     return f"{decimals(100 * share, places)}%"
 
 
+def share_of(part: float) -> str:
+    """0.25 -> 25%; 0.125 -> 12.5%."""
+    return percent(part, 0 if float(round(100 * part, 6)).is_integer() else 1)
+
+
 def share(part: float, whole: float) -> str:
     """Write a part of a whole as per cent; never 0% or 100% unless it is exactly that."""
     if 0 < part < 0.0005 * whole:

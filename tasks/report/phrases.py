@@ -11,23 +11,25 @@ from typing import Any
 
 from tasks.core.spec.base import Text
 from tasks.core.spec.cohorts import (
-    Age,
-    AgeRule,
     CirceCohort,
-    Counted,
     Entry,
     EraEnd,
-    Events,
     FixedEnd,
-    Group,
     NativeCohort,
     Nth,
+    Rule,
+    SqlCohort,
+)
+from tasks.core.spec.conditions import (
+    Age,
+    AgeRule,
+    Counted,
+    Events,
+    Group,
     Observed,
     ObservedRule,
     Period,
-    Rule,
     SexRule,
-    SqlCohort,
     Where,
     Window,
 )

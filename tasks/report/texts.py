@@ -88,6 +88,10 @@ class Words:
         both = all_texts().get(f"{family}.{name}")
         return both[self.language] if both else str(name or "–").replace("_", " ")
 
+    def knows(self, family: str, name: object) -> bool:
+        """Whether a coded value has a word."""
+        return f"{family}.{name}" in all_texts()
+
     def interface(self) -> dict[str, str]:
         """Return the words of the page itself: buttons, labels, headings of the frame."""
         return {

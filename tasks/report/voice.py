@@ -74,6 +74,11 @@ class Voice:
         trial = self.spec.trial
         return self.text(trial.target.name), self.text(trial.comparator.name)
 
+    def cohort_name(self, cohort: str) -> str:
+        """Return what the study calls a cohort, else its id."""
+        found = next((c for c in self.spec.cohorts if c.id == cohort), None)
+        return self.text(found.name) or cohort if found else cohort
+
     @property
     def outcome(self) -> str:
         """Name of the outcome."""

@@ -10,10 +10,12 @@ import polars as pl
 from tasks.core.errors import UsageError
 from tasks.simulate.dirt import Defect, Soiler
 from tasks.simulate.fhir import with_device, with_life
+from tasks.simulate.frames import Tables
+from tasks.simulate.observed import Numbering, observe
 from tasks.simulate.outcomes import draw_outcomes
 from tasks.simulate.people import draw_people
 from tasks.simulate.readers import reader_study
-from tasks.simulate.records import Numbering, Tables, make_records, observe
+from tasks.simulate.records import make_records
 from tasks.simulate.scenario import Scenario, load_scenario
 from tasks.simulate.sites import site_tables
 from tasks.simulate.truth import N_POTENTIAL, Truth, truth_of

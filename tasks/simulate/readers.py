@@ -4,6 +4,8 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
+from tasks.simulate.frames import Tables
+from tasks.simulate.observed import Observed
 from tasks.simulate.people import (
     AID_DOWN,
     AID_UP,
@@ -13,7 +15,6 @@ from tasks.simulate.people import (
     Floats,
     Ints,
 )
-from tasks.simulate.records import Observed, Tables
 from tasks.simulate.world import READER_SPREAD, UDI_DI, VERSIONS
 
 CASES, READERS = 120, 4

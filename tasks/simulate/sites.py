@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import polars as pl
 
 from tasks.simulate.codes import ALL_CODES, LOCAL, NEGATIVE_CONTROLS
+from tasks.simulate.frames import Tables
 from tasks.simulate.people import THRESHOLDS
-from tasks.simulate.records import Tables
 from tasks.simulate.scenario import Scenario
 from tasks.simulate.world import (
     DEVICE_NAME,

@@ -10,7 +10,7 @@ from tasks.core.errors import EstimationError
 from tasks.stats.curve_intervals import ConfType, curve_interval
 from tasks.stats.influence import Spells, spells, sum_of_squares
 from tasks.stats.inputs import FloatArray, IntArray, case_weights, entries, follow_up, same_shape
-from tasks.stats.risk_table import RiskTable, build_risk_table
+from tasks.stats.risk_table import RiskTable, build_risk_table, places_after
 from tasks.stats.step_curves import StepValues, at_risk_before, places_on_curve
 
 IncidenceVariance = Literal["ij", "aalen"]
@@ -97,7 +97,7 @@ def cumulative_incidence(
         rows = spells(table, time, kind, given, late, cluster)
         squares = _variance_of_rows(table, parts, rows)
     std_error = np.sqrt(squares)
-    low, high = _interval(parts.incidence, std_error, conf_type, level)
+    low, high = incidence_limits(parts.incidence, std_error, conf_type, level)
     return CumulativeIncidence(
         table.time, table.n_at_risk, table.counts[1], table.counts[2], table.counts[0],
         parts.incidence, std_error, low, high, level, conf_type,
@@ -129,6 +129,62 @@ def incidence_at(curve: CumulativeIncidence, times: ArrayLike) -> StepValues:
     return StepValues(at, estimate, std_error, low, high, at_risk)
 
 
+def incidence_residuals(
+    durations: ArrayLike,
+    cause: ArrayLike,
+    days: ArrayLike,
+    weights: ArrayLike,
+    entry: ArrayLike | None = None,
+) -> FloatArray:
+    """Derivatives of the cumulative incidence of cause 1 by the weight of each row.
+
+    Args:
+        durations: Follow-up of each row, shape (n,), all > 0.
+        cause: How it ended: 0 censored, 1 the cause of interest, 2 another, shape (n,).
+        days: Times in the unit of `durations`, shape (m,).
+        weights: Weight of each row, shape (n,), all > 0.
+        entry: Time after which each row is at risk, shape (n,); None where all are from 0 on.
+
+    Returns:
+        Shape (n, m). With one cause, less these are the derivatives of survival.
+
+    Raises:
+        EstimationError: As `cumulative_incidence`.
+    """
+    time, _ = follow_up(durations, np.zeros(np.size(durations), dtype=bool))
+    kind, late = _kinds(cause, time.size, 1), entries(entry, time)
+    table = build_risk_table(time, kind, case_weights(weights, time.size), late)
+    parts = _aalen_johansen(table)
+    f, (at_risk, leaving) = parts.incidence, _influence(table, parts)
+    begin = np.zeros(time.size, np.int64) if late is None else places_after(table.time, late)
+    end = np.searchsorted(table.time, time)
+    start_f, start_risk, entered = (
+        np.append(0.0, curve)[begin] for curve in (f, at_risk, parts.green)
+    )
+    slope = leaving[kind, end] - entered
+    jump = np.where(kind == 1, (parts.before / table.at_risk)[end], 0.0)
+    made = np.zeros((time.size, np.size(days)))
+    for column, place in enumerate(np.searchsorted(table.time, np.asarray(days), side="right")):
+        last = np.minimum(end, place - 1)  # the place up to which a row is known to be at risk
+        gone, present = end < place, begin < place
+        while_in = at_risk[last] - start_risk - entered * (f[last] - start_f)
+        after = np.where(gone, jump + slope * (f[place - 1] - f[last]), 0.0)
+        made[:, column] = np.where(present, while_in + after, 0.0)
+    return made
+
+
+def incidence_limits(
+    incidence: FloatArray, std_error: FloatArray, conf_type: IncidenceScale, level: float
+) -> tuple[FloatArray, FloatArray]:
+    """Limits of F; on its own logarithm there are none while it is 0."""
+    if conf_type in ("log", "log-log"):
+        first, second = curve_interval(incidence, std_error, conf_type, level)
+        return np.fmin(first, second), np.fmax(first, second)
+    scale: ConfType = "log-log" if conf_type == "cloglog" else conf_type
+    low, high = curve_interval(1 - incidence, std_error, scale, level)
+    return 1 - high, 1 - low
+
+
 def _kinds(cause: ArrayLike, n: int, wanted: int) -> IntArray:
     """0 censored, 1 the cause of interest, 2 any other cause, shape (n,)."""
     given = np.asarray(cause)
@@ -152,18 +208,6 @@ class _Parts:
     after: FloatArray
     green: FloatArray
     complete: bool
-
-
-def _interval(
-    incidence: FloatArray, std_error: FloatArray, conf_type: IncidenceScale, level: float
-) -> tuple[FloatArray, FloatArray]:
-    """Limits of F; on its own logarithm there are none while it is 0."""
-    if conf_type in ("log", "log-log"):
-        first, second = curve_interval(incidence, std_error, conf_type, level)
-        return np.fmin(first, second), np.fmax(first, second)
-    scale: ConfType = "log-log" if conf_type == "cloglog" else conf_type
-    low, high = curve_interval(1 - incidence, std_error, scale, level)
-    return 1 - high, 1 - low
 
 
 def _check_variance(variance: str, is_plain: bool) -> None:

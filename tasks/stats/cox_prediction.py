@@ -45,8 +45,8 @@ def predicted_survival(
     .. math:: \hat S(t|x) = \exp(-\hat\Lambda_0(t) e^{x'\hat\beta})
 
     Args:
-        fit: The fit to the same rows, without strata.
-        durations: As `cox`.
+        fit: The fit to the same rows; one with strata predicts in that whose rows are given.
+        durations: As `cox`, of all rows of the fit or of one stratum.
         observed: As `cox`.
         covariates: As `cox`, shape (n, p).
         at: Covariates to predict at, shape (p,).

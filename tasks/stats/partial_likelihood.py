@@ -233,12 +233,15 @@ def score_residuals(sets: RiskSets, at: Moments) -> FloatArray:
     return np.asarray(residual)
 
 
-def _standardise(given: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _standardise(x: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return `x` itself, centred and scaled in place, and its scale."""
     share = weight / weight.sum()
-    x = given - share @ given
+    centre = share @ x
+    x -= centre
     scale = np.sqrt(share @ x**2)
-    scale[scale <= _CONSTANT * abs(share @ given)] = 1.0
-    return x / scale, scale
+    scale[scale <= _CONSTANT * abs(centre)] = 1.0
+    x /= scale
+    return x, scale
 
 
 def _bounds(stratum: IntArray) -> tuple[IntArray, IntArray]:

@@ -1,20 +1,14 @@
 """Propensity scores: model, weights, matching, balance and overlap."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from tasks.core.errors import EstimationError
-from tasks.stats.inputs import (
-    BoolArray,
-    FloatArray,
-    case_weights,
-    design_matrix,
-    flags,
-    row_order,
-)
+from tasks.stats.balance_measures import balance_rows, is_binary, moments
+from tasks.stats.inputs import BoolArray, FloatArray, case_weights, flags
 from tasks.stats.logistic import LogisticFit, logistic
 from tasks.stats.matching import MatchedPairs, match_nearest
 
@@ -33,6 +27,8 @@ __all__ = [
     "standardised_mean_difference",
     "within_bounds",
 ]
+
+_ROUNDING = 1e-12
 
 
 def ate_weights(ps: ArrayLike, treated: ArrayLike, stabilised: bool = True) -> FloatArray:
@@ -101,7 +97,7 @@ def effective_sample_size(weights: ArrayLike) -> float:
 
 
 def standardised_mean_difference(
-    x: ArrayLike,
+    x: Any,
     treated: ArrayLike,
     weights: ArrayLike | None = None,
     binary_variance: Literal["sample", "bernoulli"] = "sample",
@@ -109,7 +105,7 @@ def standardised_mean_difference(
     """Difference of means, treated less others, in units of the unweighted pooled SD.
 
     Args:
-        x: Covariates, shape (n, p).
+        x: Covariates, an array or a scipy sparse matrix, shape (n, p).
         treated: True for the treated, shape (n,).
         weights: Weight of each person, shape (n,), 0 for who is left out; for the means only:
             the denominator stays as before weighting, so that it cannot hide an imbalance.
@@ -127,17 +123,12 @@ def standardised_mean_difference(
     Source:
         Austin (2009) Stat Med 28.
     """
-    matrix = design_matrix(x, np.size(treated))
-    arm = _arms(treated, matrix.shape[0])
-    given = np.ones(arm.size) if weights is None else weights
-    weight = case_weights(given, arm.size, zero_allowed=True)
-    order = row_order((arm, weight), matrix)
-    matrix, arm, weight = matrix[order], arm[order], weight[order]
-    means = [np.average(matrix[a], axis=0, weights=weight[a]) for a in (arm, ~arm)]
-    binary = ((matrix == 0) | (matrix == 1)).all(axis=0) & (binary_variance == "bernoulli")
+    matrix, arm, weight = balance_rows(x, _arms(treated, np.size(treated)), weights)
+    means = [moments(matrix[a], weight[a]).mean for a in (arm, ~arm)]
+    binary = is_binary(matrix) & (binary_variance == "bernoulli")
     pooled = np.sqrt((_variance(matrix[arm], binary) + _variance(matrix[~arm], binary)) / 2)
     gap = means[0] - means[1]
-    undefined = np.where(gap == 0, 0.0, np.nan)
+    undefined = np.where(abs(gap) <= _ROUNDING * abs(means[1]), 0.0, np.nan)
     return np.divide(gap, pooled, out=undefined, where=pooled > 0)
 
 
@@ -198,7 +189,6 @@ def _arms(treated: ArrayLike, n: int) -> BoolArray:
     return arm
 
 
-def _variance(x: FloatArray, binary: BoolArray) -> FloatArray:
-    share = x.mean(axis=0)
-    spread = x.var(axis=0, ddof=1) if x.shape[0] > 1 else np.zeros(x.shape[1])
-    return np.where(binary, share * (1 - share), spread)
+def _variance(x: Any, binary: BoolArray) -> FloatArray:
+    found = moments(x, np.ones(x.shape[0]))
+    return np.where(binary, found.mean * (1 - found.mean), found.variance)

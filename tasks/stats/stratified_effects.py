@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from tasks.core.errors import EstimationError
 from tasks.stats.inference import Contrast, difference, ratio
-from tasks.stats.inputs import BoolArray, FloatArray, IntArray, codes, flags
+from tasks.stats.inputs import FloatArray, IntArray, codes, flags
 
 
 def score_strata(ps: ArrayLike, treated: ArrayLike, n_strata: int = 5) -> IntArray:
@@ -95,11 +95,7 @@ def mantel_haenszel(
         Mantel & Haenszel (1959); variances of Greenland & Robins (1985) for difference and risk
         ratio, of Robins, Breslow & Greenland (1986) for the odds ratio.
     """
-    event, arm, member = _two_by_two(outcome, treated, stratum)
-    a, b, c, d = (
-        np.bincount(member[chosen], minlength=int(member.max()) + 1).astype(np.float64)
-        for chosen in (arm & event, arm & ~event, ~arm & event, ~arm & ~event)
-    )
+    a, b, c, d = stratified_counts(outcome, treated, stratum)
     n1, n0, n = a + b, c + d, a + b + c + d
     found = {"risk_difference": _difference(a, c, n1, n0, n, level)}
     r, s = a * n0 / n, c * n1 / n
@@ -112,9 +108,14 @@ def mantel_haenszel(
     return found
 
 
-def _two_by_two(
+def stratified_counts(
     outcome: ArrayLike, treated: ArrayLike, stratum: ArrayLike
-) -> tuple[BoolArray, BoolArray, IntArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Count the table of each stratum: treated with the event and without, others with, without.
+
+    Raises:
+        EstimationError: No event, or only events; an arm is empty.
+    """
     arm = flags(treated, np.shape(outcome), "treated")
     event = flags(outcome, arm.shape, "outcome")
     if not 0 < event.sum() < event.size or not 0 < arm.sum() < arm.size:
@@ -123,7 +124,13 @@ def _two_by_two(
             f"{int(event.sum())} of {event.size} rows have the event, {int(arm.sum())} are treated",
             "compare two arms in which the event happens to some.",
         )
-    return event, arm, codes(stratum, arm.size, "stratum")[1]
+    member = codes(stratum, arm.size, "stratum")[1]
+    size = int(member.max()) + 1
+    a, b, c, d = (
+        np.bincount(member[chosen], minlength=size).astype(np.float64)
+        for chosen in (arm & event, arm & ~event, ~arm & event, ~arm & ~event)
+    )
+    return a, b, c, d
 
 
 def _difference(

@@ -24,7 +24,7 @@ from tasks.stats.influence import spells, sum_of_squares
 from tasks.stats.inputs import BoolArray, FloatArray, IntArray, case_weights, entries, follow_up
 from tasks.stats.log_rank import log_rank
 from tasks.stats.rates import Rate, incidence_rate, rate_difference, rate_ratio
-from tasks.stats.risk_table import RiskTable, build_risk_table
+from tasks.stats.risk_table import RiskTable, build_risk_table, places_after
 from tasks.stats.risks import risk_difference, risk_ratio
 from tasks.stats.step_curves import (
     StepValues,
@@ -362,18 +362,54 @@ def _area_variance_of_rows(
 ) -> float:
     """Robust variance of the area, for late entry or several rows a person."""
     rows = spells(table, time, event, weights, late, cluster)
+    residual = _area_residuals(table, horizon, rows.begin, rows.end, rows.kind == 1)
+    return float((rows.by_person(rows.weight * residual) ** 2).sum())
+
+
+def restricted_mean_residuals(
+    durations: ArrayLike,
+    observed: ArrayLike,
+    horizon: float,
+    weights: ArrayLike,
+    entry: ArrayLike | None = None,
+) -> FloatArray:
+    """Derivatives of the restricted mean by the weight of each row, shape (n,).
+
+    Args are those of `restricted_mean`; rows that enter after the horizon have 0.
+
+    Raises:
+        EstimationError: As `restricted_mean`.
+    """
+    time, event = follow_up(durations, observed)
+    given, late = case_weights(weights, time.size), entries(entry, time)
+    check_horizon(time, event, horizon)
+    kept = np.full(time.size, True) if late is None else late < horizon
+    until, inside = np.minimum(time, horizon)[kept], (event & (time <= horizon))[kept]
+    late = None if late is None else late[kept]
+    table = build_risk_table(until, inside, given[kept], late)
+    begin = np.zeros(until.size, np.int64) if late is None else places_after(table.time, late)
+    end = np.searchsorted(table.time, until).astype(np.int64)
+    made = np.zeros(time.size)
+    made[kept] = _area_residuals(table, horizon, begin, end, inside)
+    return made
+
+
+def _area_residuals(
+    table: RiskTable, horizon: float, begin: IntArray, end: IntArray, has_event: BoolArray
+) -> FloatArray:
+    """Derivative of the area under the curve by the weight of each row, shape (n,)."""
     survival, green = _product_limit(table), _hazard_of_variance(table)
     widths = np.diff(table.time, prepend=0.0, append=max(horizon, table.time[-1]))
     areas = np.append(1.0, survival) * widths
     area, moved = areas.cumsum(), (areas * np.append(0.0, green)).cumsum()
     at_event, at_censoring = _log_influence(table, green)
-    leaving = np.where(rows.kind == 1, at_event[rows.end], at_censoring[rows.end])
-    entered, place = rows.at_begin(green), rows.begin
+    leaving = np.where(has_event, at_event[end], at_censoring[end])
     # Area from the last time before entry on: the curve moves only at the times of the table.
-    from_entry = np.append(0.0, area)[place], np.append(0.0, moved)[place]
-    while_in = moved[rows.end] - from_entry[1] - entered * (area[rows.end] - from_entry[0])
-    after = (leaving - entered) * (area[-1] - area[rows.end])
-    return float((rows.by_person(rows.weight * (while_in + after)) ** 2).sum())
+    entered, from_area, from_moved = (
+        np.append(0.0, column)[begin] for column in (green, area[:-1], moved[:-1])
+    )
+    while_in = moved[end] - from_moved - entered * (area[end] - from_area)
+    return np.asarray(while_in + (leaving - entered) * (area[-1] - area[end]))
 
 
 def check_horizon(time: FloatArray, event: Iterable[bool], horizon: float) -> None:

@@ -19,16 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 
-from flows.orders.delivery import deliver
 from flows.processes import descendants
 from tasks.core.paths import Home
-from tasks.ingest.eunomia import DELIVERY_ID, SITE_ID, write_eunomia_delivery
+from tests.homes import STUDY, copy_of
 
-STUDY = "gibleed_celecoxib_diclofenac"
 TITLE = "Gastrointestinal bleeding after celecoxib and after diclofenac"
 CAUSEWAY = [sys.executable, "-c", "from flows.cli import main; main()"]
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 PATIENCE_SECONDS = 150
+_SERVED: list["Served"] = []
 
 WATCH = """
 import os, sys
@@ -174,26 +173,25 @@ class Served:
 
 
 @functools.cache
-def serve_once():
-    """Return the served home of this test process; the data go in while the server starts."""
+def serve_once(demo_home):
+    """Return the served home of this test process, with the data of `demo_home`."""
     folder = Path(mkdtemp(prefix="causeway-served-"))
     (folder / "watch").mkdir()
     (folder / "watch" / "sitecustomize.py").write_text(WATCH)
-    served = Served(folder, Home(folder / "home").prepare())
+    served = Served(folder, copy_of(demo_home, folder / "home"))
+    _SERVED.append(served)
     began = served.start()
     try:
-        written = write_eunomia_delivery(served.home.inbox / SITE_ID / DELIVERY_ID)
-        assert deliver(served.home, written.folder).exit_code == 0
         served.wait_until_ready(began)
     except BaseException:
-        served.stop()
+        stop_served()
         raise
     return served
 
 
-def running():
+def running(demo_home):
     """Return the served home, started again where a test has ended it."""
-    served = serve_once()
+    served = serve_once(demo_home)
     if served.process.poll() is not None:
         served.wait_until_ready(served.start())
     return served
@@ -201,11 +199,11 @@ def running():
 
 def stop_served():
     """End what `serve_once` started, and remove its folder."""
-    if serve_once.cache_info().currsize:
-        served = serve_once()
+    while _SERVED:
+        served = _SERVED.pop()
         served.stop()
         shutil.rmtree(served.folder)
-        serve_once.cache_clear()
+    serve_once.cache_clear()
 
 
 def without_prefect(env):

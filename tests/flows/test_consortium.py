@@ -17,7 +17,7 @@ from tasks.core.site import SiteSettings
 from tasks.ingest.ledger import quarantine_rows
 from tasks.ingest.stage import stage_delivery
 from tasks.simulate.consortium import simulate_consortium
-from tests.homes import causeway, published
+from tests.homes import called, published
 
 pytestmark = pytest.mark.xdist_group("consortium")
 STUDY = "ai_cxr_triage"
@@ -31,11 +31,11 @@ def consortium(tmp_path_factory):
     folder = tmp_path_factory.mktemp("consortium")
     out, home = folder / "out", folder / "home"
     words = ("--persons", 6000, "--sites", 4, "--seed", 1, "--out", out)
-    made = causeway("simulate", "consortium", *words, "--json")
+    made = called("simulate", "consortium", *words, "--json")
     assert made.returncode == 0, made.stderr
-    took_in = causeway("ingest", *sorted(out.iterdir()), "--json", home=home)
+    took_in = called("ingest", *sorted(out.iterdir()), "--json", home=home)
     assert took_in.returncode == 0, took_in.stderr
-    ran = causeway("run", STUDY, "--json", home=home)
+    ran = called("run", STUDY, "--json", home=home)
     assert ran.returncode == 0, ran.stderr
     documents = [json.loads(step.stdout) for step in (made, took_in, ran)]
     return out, Home(home), *documents

@@ -15,6 +15,7 @@ from tasks.core.runs import read_manifest
 from tasks.core.site import SiteSettings
 from tests.homes import (
     STUDY,
+    called,
     causeway,
     copy_of,
     delivered,
@@ -51,7 +52,7 @@ def test_the_demonstration_publishes_a_report_in_both_languages(demo_home):
 def test_a_second_demonstration_is_a_no_op(demo_home, tmp_path):
     home = copy_of(demo_home, tmp_path / "home", with_runs=True)
     before = {file: file.stat().st_mtime_ns for file in published(home).rglob("*")}
-    ran = causeway("demo", "--study", STUDY, home=home.root)
+    ran = called("demo", "--study", STUDY, home=home.root)
     assert ran.returncode == 0
     assert "nothing to do" in ran.stdout
     assert {file: file.stat().st_mtime_ns for file in published(home).rglob("*")} == before
@@ -128,7 +129,7 @@ def delivery_of_another_site(demo_home, target):
 def test_a_missed_gate_blocks_publication(demo_home, tmp_path):
     home = copy_of(demo_home, tmp_path / "home", with_runs=True)
     study = variant(tmp_path, ("{name: events, threshold: 20,", "{name: events, threshold: 2000,"))
-    ran = causeway("run", study, "--json", home=home.root)
+    ran = called("run", study, "--json", home=home.root)
     outcome = json.loads(ran.stdout)
     assert (ran.returncode, outcome["status"]) == (13, "blocked")
     assert "events 159 (threshold 2000)" in outcome["messages"][0]["what"]
@@ -145,7 +146,7 @@ def test_a_primary_analysis_that_cannot_be_estimated_fails_the_run(demo_home, tm
         ("{id: rmst_overlap, role: secondary, method: rmst, adjustment: overlap, horizon_days: 30}",
          "{id: rmst_overlap, role: primary, method: rmst, adjustment: overlap, horizon_days: 900}"),
     )  # fmt: skip
-    ran = causeway("run", study, "--json", home=home.root)
+    ran = called("run", study, "--json", home=home.root)
     assert ran.stdout, ran.stderr
     outcome = json.loads(ran.stdout)
     assert (ran.returncode, outcome["status"]) == (14, "failed")
@@ -157,7 +158,7 @@ def test_patient_data_are_published_without_small_cells(demo_home, tmp_path):
     home = copy_of(demo_home, tmp_path / "home")
     with open_lake(home, SiteSettings(), write=True) as con:
         con.execute("update lake.meta.delivery set data_class = 'patient'")
-    ran = causeway("run", STUDY, "--json", home=home.root)
+    ran = called("run", STUDY, "--json", home=home.root)
     assert ran.returncode == 0, ran.stderr
     assert {m["code"] for m in json.loads(ran.stdout)["messages"]} == {"P_SMALL_CELL"}
     results = pl.read_parquet(published(home) / "results.parquet")
@@ -178,7 +179,7 @@ def test_a_gate_that_only_reports_does_not_stop_publication(demo_home, tmp_path)
         ("{name: equipoise, threshold: 0.2,", "{name: equipoise, threshold: 0.99,"),
         ("Gastrointestinal bleeding after celecoxib and after diclofenac", "Bleeding \U0001fac0"),
     )
-    ran = causeway("run", study, "--json", home=home.root)
+    ran = called("run", study, "--json", home=home.root)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["gates"][-1]["verdict"] == "miss"
 
@@ -191,7 +192,7 @@ def test_a_raised_threshold_is_obeyed_by_a_known_run(demo_home, tmp_path):
     shown = []
     for k in (5, 40):
         home.site_file.write_text(f"disclosure_threshold: {k}\n")
-        ran = causeway("run", STUDY, "--json", home=home.root)
+        ran = called("run", STUDY, "--json", home=home.root)
         assert ran.returncode == 0, ran.stderr
         results = pl.read_parquet(published(home) / "results.parquet")
         shown.append(results.filter(pl.col("status") == "ok").height)
@@ -205,8 +206,8 @@ def test_a_refused_study_and_an_unknown_one_have_their_exit_codes(tmp_path):
     assert refused.returncode == 11
     assert "bad.yaml:2" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert causeway("run", "nothing", home=tmp_path / "h").returncode == 2
-    assert causeway("run", STUDY, home=tmp_path / "h").returncode == 10
+    assert called("run", "nothing", home=tmp_path / "h").returncode == 2
+    assert called("run", STUDY, home=tmp_path / "h").returncode == 10
 
 
 def test_an_unforeseen_error_shows_no_text_of_its_own(demo_home, tmp_path):
@@ -214,7 +215,7 @@ def test_an_unforeseen_error_shows_no_text_of_its_own(demo_home, tmp_path):
     home = copy_of(demo_home, tmp_path / "home")
     victim = next((home.lake / "data" / "omop" / "person").rglob("*.parquet"))
     victim.write_bytes(b"kim chulsoo 880101-1234567")
-    ran = causeway("run", STUDY, home=home.root)
+    ran = called("run", STUDY, home=home.root)
     assert ran.returncode == 10
     assert "chulsoo" not in ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.homes import STUDY, causeway, delivered, published_bytes
+from tests.homes import STUDY, called, delivered, published_bytes
 from tests.needs import postgres_binaries
 
 
@@ -49,11 +49,11 @@ def test_the_demonstration_runs_on_a_postgresql_catalogue(demo_home, database, t
     home.site_file.write_text(f'catalogue_url: "postgres:{database}"\n', encoding="utf-8")
     folder = tmp_path / "delivery"
     shutil.copytree(delivered(demo_home), folder)
-    took_in = causeway("ingest", folder, "--json", home=home.root)
+    took_in = called("ingest", folder, "--json", home=home.root)
     assert took_in.returncode == 0, took_in.stderr
-    again = causeway("ingest", folder, "--json", home=home.root)
+    again = called("ingest", folder, "--json", home=home.root)
     assert json.loads(again.stdout)["deliveries"][0]["status"] == "noop"
-    ran = causeway("run", STUDY, "--json", home=home.root)
+    ran = called("run", STUDY, "--json", home=home.root)
     assert ran.returncode == 0, ran.stderr
     assert not (home.lake / "catalog.sqlite").exists()
     assert published_bytes(home) == published_bytes(demo_home)

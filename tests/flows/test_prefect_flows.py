@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tasks.core.errors import CausewayError
+from tasks.core.errors import CausewayError, UsageError
 from tasks.core.paths import PROJECT_ROOT, Home
 from tests.flows.served import STUDY, TITLE, causeway, wait_for
 
@@ -95,7 +95,9 @@ def test_runs_that_may_not_overlap_are_limited(served):
     }
 
 
-def test_a_killed_run_is_closed_by_the_next_and_the_next_publishes(served):
+def test_a_killed_run_is_closed_by_the_next_and_the_next_publishes(served, at_server):
+    from flows.remote import run_through_prefect
+
     served.forget_runs()
     command = ("run", STUDY, "--home", served.home.root, "--json")
     first = causeway(*command, env=served.environment())
@@ -105,10 +107,8 @@ def test_a_killed_run_is_closed_by_the_next_and_the_next_publishes(served):
     dead = served.latest(f"run-study/{STUDY}")
     assert dead["state_type"] == "RUNNING"
 
-    second = causeway(*command, env=served.environment())
-    told, _ = second.communicate(timeout=120)
-    assert second.returncode == 0
-    assert json.loads(told)["status"] == "published"
+    second = run_through_prefect(at_server(served.home), STUDY, None, None)
+    assert second.as_json()["status"] == "published"
     assert served.state(dead["id"])["type"] == "CRASHED"
     assert served.latest(f"run-study/{STUDY}")["state_type"] == "COMPLETED"
     assert served.latest("comparative-effectiveness")["state_type"] == "COMPLETED"
@@ -116,12 +116,12 @@ def test_a_killed_run_is_closed_by_the_next_and_the_next_publishes(served):
     assert not served.is_working()
 
 
-def test_a_study_without_data_ends_failed_and_says_what_to_do(served, tmp_path):
-    env = served.environment(Home(tmp_path / "empty"))
-    run = causeway("run", STUDY, "--json", env=env)
-    told, complained = run.communicate(timeout=120)
-    assert run.returncode == 10
-    assert "E_LAKE" in told + complained
+def test_a_study_without_data_ends_failed_and_says_what_to_do(served, tmp_path, at_server):
+    from flows.remote import run_through_prefect
+
+    with pytest.raises(CausewayError) as refused:
+        run_through_prefect(at_server(Home(tmp_path / "empty")), STUDY, None, None)
+    assert refused.value.exit_code == 10
     failed = ended_failed(served, f"run-study/{STUDY}", "NoDataError", "To fix:")
     summary = served.artifacts(failed)[f"{STUDY.replace('_', '-')}-summary"]
     assert "E_LAKE" in summary["data"]
@@ -162,6 +162,7 @@ def test_a_study_that_misses_a_gate_ends_failed_and_publishes_nothing(served, co
     assert not list(copied.published.iterdir())
 
 
+@pytest.mark.slow  # in a process of its own; `make test` has other flows that are refused
 def test_a_refused_study_ends_failed(served, copied, checkout):
     env = served.environment(copied) | {"PYTHONPATH": str(checkout)}
     run = causeway("run", "faulty", env=env, cwd=checkout)
@@ -171,12 +172,13 @@ def test_a_refused_study_ends_failed(served, copied, checkout):
     assert "tise" in served.artifacts(failed)["faulty-summary"]["data"]
 
 
-def test_a_file_of_ones_own_is_refused_where_a_server_is_set(served, tmp_path):
+def test_a_file_of_ones_own_is_refused_where_a_server_is_set(tmp_path):
+    from flows.remote import run_through_prefect
+
     mine = tmp_path / "mine.yaml"
     shutil.copy(PROJECT_ROOT / "data" / "studies" / f"{STUDY}.yaml", mine)
-    run = causeway("run", mine, env=served.environment())
-    assert "unset PREFECT_API_URL" in run.communicate(timeout=60)[1]
-    assert run.returncode == 2
+    with pytest.raises(UsageError, match="unset PREFECT_API_URL"):
+        run_through_prefect(Home(tmp_path / "home"), str(mine), None, None)
 
 
 def test_an_unforeseen_error_shows_no_data(served, copied, at_server, monkeypatch):

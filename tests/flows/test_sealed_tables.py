@@ -9,8 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from flows.audit_commands import AuditError
 from flows.cli import app
+from flows.commands.audit import AuditError
 from flows.orders.sealing import open_sealed
 from flows.orders.study import study_run
 from tasks.analysis.gates import judge_table_gates
@@ -401,6 +401,11 @@ COX = {"method": "cox", "terms": "arm + age", "ties": "efron"}
         other_wording({"method": "log_rank"}, {"method": "log_rank", "by": "arm"}),
         other_wording(COX, COX, id="same_table"),
         other_wording(COX, {"method": "kaplan_meier"}, "secondary", id="same_table", table="TRIAL"),
+        other_wording(COX, COX | {"terms": "arm"}),
+        other_wording(COX, {"method": "kaplan_meier", "by": "arm"}),
+        other_wording(COX, COX | {"terms": "age", "strata": ["arm"]}),
+        other_wording(COX | {"terms": "age"}, COX | {"terms": "age + arm"}),
+        other_wording({"method": "kaplan_meier", "by": "arm"}, {"method": "log_rank"}, id="same"),
     ],
 )
 def test_another_wording_of_what_is_sealed_is_sealed(tmp_path, changes):
@@ -412,6 +417,51 @@ def test_another_wording_of_what_is_sealed_is_sealed(tmp_path, changes):
     shown, kept = split(spec, rows, Sealed({"main": "waits"}))
     assert [row["status"] for row in shown] == ["blinded", "blinded"]
     assert kept == rows
+
+
+def test_another_study_of_the_same_outcome_is_warned_of(home, sealed, tmp_path):
+    of_its_own = {"study": STUDY["study"] | {"id": "free"}, "gates": [], "waivers": []}
+    study = (
+        STUDY | of_its_own | {"analyses": [{"id": "c", "role": "primary", "source": "t", **COX}]}
+    )
+    outcome, _ = run(home, written(tmp_path, study))
+    assert [(m.code, m.where) for m in outcome.messages] == [("W_SEALED_ELSEWHERE", "study trial")]
+    assert "W_SEALED_ELSEWHERE" not in (outcome.folder / "manifest.json").read_text()
+
+
+def seen(spec):
+    """What is told of both analyses while the first waits, with an arm and without one."""
+    rows = [
+        result_row(a.id, a.role, a.rule.estimate, estimate=1.5, population=a.source, arm=arm)
+        for a in spec.analyses
+        for arm in (None, "1")
+    ]
+    shown, _ = split(spec, rows, Sealed({"main": "waits"}))
+    return [(row["analysis_id"], row.get("arm")) for row in shown if row["status"] == "ok"]
+
+
+def test_a_replication_that_holds_no_arms_against_one_another_goes_on(tmp_path):
+    changes = other_wording(COX, COX | {"terms": "age"})
+    assert seen(load_study(written(tmp_path, STUDY, **changes))) == [("again", None)]
+
+
+@pytest.mark.parametrize("role", ["replication", "secondary"])
+def test_a_waiver_of_sealing_tells_one_analysis_while_another_waits(tmp_path, role):
+    changes = other_wording(COX, COX | {"terms": "arm"}, role)
+    changes["waivers"] = [WAIVER | {"gate": "sealing", "analysis": "again"}]
+    spec = load_study(written(tmp_path, STUDY, **changes))
+    assert seen(spec) == [("again", None), ("again", "1")]
+
+
+@pytest.mark.parametrize("analysis", ["main", "nobody", None])
+def test_a_waiver_of_sealing_names_an_analysis_that_waits_for_nothing(tmp_path, analysis):
+    changes = other_wording(COX, COX | {"terms": "arm"})
+    changes["waivers"] = [
+        WAIVER | {"gate": "sealing"} | ({"analysis": analysis} if analysis else {})
+    ]
+    with pytest.raises(SpecError) as caught:
+        load_study(written(tmp_path, STUDY, **changes))
+    assert "cannot be told while others wait" in str(caught.value)
 
 
 def test_rows_that_lack_a_covariate_are_no_events_of_a_planned_look(tmp_path):

@@ -37,11 +37,16 @@ def _error(name):
 _CHILD = ohio()
 _TERMS = np.column_stack([_CHILD.age, _CHILD.smoke, _CHILD.age * _CHILD.smoke])
 _WHEEZE = gee(_TERMS, _CHILD.resp, _CHILD.id, "binomial", correlation="exchangeable")
+_FREE = gee(_TERMS, _CHILD.resp, _CHILD.id, "binomial", correlation="unstructured", time=_CHILD.age)
+_WAVES = "geeglm(resp ~ age * smoke, binomial, ohio, id, age + 3, corstr = 'unstructured')"
 _PRINT = "geese(resp ~ age * smoke, id, ohio, binomial, corstr = 'exch')"
 
 WITNESSES = [
     Witness("log odds ratio of age, wheeze", _PRINT, -0.14123592, lambda: float(_WHEEZE.coef[1])),
     Witness("its san.se", _PRINT, 0.05820089, lambda: float(np.sqrt(_WHEEZE.covariance[1, 1]))),
+    Witness("unstructured: age", _WAVES, -0.14183359516, lambda: float(_FREE.coef[1])),
+    Witness("its san.se", _WAVES, 0.05851084806, lambda: float(np.sqrt(_FREE.covariance[1, 1]))),
+    Witness("correlation 2:3", _WAVES, 0.4693634209, lambda: _FREE.pairs[3].alpha),
     Witness(
         "log odds ratio of arm, drawn visits",
         "sm.GEE(...).fit()",

@@ -6,7 +6,9 @@ from tasks.stats.binary_contrasts import (
     risk_difference_of,
     risk_ratio_of,
 )
+from tasks.stats.stratified_tests import cochran_mantel_haenszel
 from tests.methods.pages import Witness
+from tests.reference.test_stratified_tests import BERKELEY, rows
 
 _TRIAL, _KOOPMAN = TwoRisks(56, 70, 48, 80), TwoRisks(36, 40, 16, 80)
 _TABLE = "Newcombe (1998), table II, 56/70 - 48/80"
@@ -16,7 +18,15 @@ def _difference(method, side):
     return lambda: getattr(risk_difference_of(_TRIAL, method), side)
 
 
+_STRATA = "mantelhaen.test(UCBAdmissions, correct = FALSE)"
+
 WITNESSES = [
+    Witness(
+        "Cochran-Mantel-Haenszel chi-square",
+        _STRATA,
+        1.524606660443,
+        lambda: cochran_mantel_haenszel(*rows(BERKELEY))[1].statistic,
+    ),
     Witness(
         "newcombe, lower", f"{_TABLE}, method 10", 0.0524, _difference("newcombe", "ci_low"), 1e-3
     ),

@@ -310,7 +310,10 @@ def worlds_of_batch(batch):
     return range(first // COHORTS_A_WORLD + batch, last // COHORTS_A_WORLD + 1, BATCHES)
 
 
-@pytest.mark.parametrize("batch", range(BATCHES))
+FEW_AND_SLOW = [n if n < 4 else pytest.param(n, marks=pytest.mark.slow) for n in range(BATCHES)]
+
+
+@pytest.mark.parametrize("batch", FEW_AND_SLOW)
 def test_sql_and_plain_reading_give_the_same_spans(batch):
     found = total = 0
     with duck() as con:

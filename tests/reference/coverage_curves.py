@@ -2,7 +2,9 @@
 
 Times are exponential, censoring is uniform on [2, 12]; causes split the hazard; arms differ by
 their hazard. Late: a third is there from 0 on, the others enter by day 3 if still free of the
-event. Weighted: one half of the persons is drawn a quarter as often, and weighs four times.
+event. Weighted: one half of the persons is drawn a quarter as often, and weighs four times. IPTW:
+a normal covariate x moves the log odds of treatment by 0.6 x, the log hazard by 0.7 x; the truth
+is the difference of the means over x.
 """
 
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.stats.competing_risks import cumulative_incidence, incidence_at
+from tasks.stats.estimated_weights import estimated_score, score_weights
 from tasks.stats.inference import Contrast
 from tasks.stats.nelson_aalen import hazard_at, nelson_aalen
 from tasks.stats.restricted_means import adjusted_restricted_means, restricted_mean_ratio
@@ -21,6 +24,8 @@ from tasks.stats.survival import (
     restricted_mean_difference,
     survival_at,
 )
+from tasks.stats.weighted_curves import WeightedArms, weighted_restricted_means
+from tasks.stats.weighted_effects import contrast_means
 
 DAY, HORIZON, RATES, OTHER = 5.0, 8.0, (0.10, 0.15), 0.05
 Found = tuple[float, float, float, float]
@@ -121,10 +126,28 @@ def _adjusted(rng, n):
     return _of(found.contrast)
 
 
+def _weighted_means(rng, n):
+    x = rng.normal(size=n)
+    arm = rng.random(n) < 1 / (1 + np.exp(-_CHOICE * x))
+    hazard = np.where(arm, RATES[0], RATES[1]) * np.exp(_PROGNOSIS * x)
+    time, event = _censored(rng, rng.exponential(1 / hazard))
+    weights = score_weights(estimated_score(x[:, None], arm), arm, "iptw_ate")
+    arms = WeightedArms(time, event.astype(np.int64), arm, weights)
+    return _of(contrast_means(weighted_restricted_means(arms, HORIZON), "difference"))
+
+
+def _marginal_mean(rate: float) -> float:
+    """The restricted mean of everybody at a rate: the mean over x, by Gauss and Hermite."""
+    at, share = np.polynomial.hermite_e.hermegauss(60)
+    means = [_mean(rate * float(np.exp(_PROGNOSIS * x))) for x in at]
+    return float(share @ np.array(means) / share.sum())
+
+
 def _mean(rate: float) -> float:
     return float((1 - np.exp(-rate * HORIZON)) / rate)
 
 
+_CHOICE, _PROGNOSIS = 0.6, 0.7
 _FREE = float(np.exp(-RATES[0] * DAY))
 _BOTH = RATES[0] + OTHER
 CASES = (
@@ -147,6 +170,8 @@ CASES = (
          lambda rng, n: _of(restricted_mean_ratio(*_means(rng, n))), is_log=True),
     Case("difference of restricted means, adjusted", 300, _mean(RATES[1]) - _mean(RATES[0]),
          _adjusted),
+    Case("difference of restricted means, IPTW", 800,
+         _marginal_mean(RATES[0]) - _marginal_mean(RATES[1]), _weighted_means),
 )  # fmt: skip
 
 

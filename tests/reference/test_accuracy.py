@@ -228,6 +228,15 @@ def test_what_is_flagged_is_counted_and_left_out_beside():
     assert clean["n"] == 104
 
 
+def test_the_time_to_the_reference_standard_is_told():
+    frame = readings(40, 20, 10, 60).assign(weeks=lambda f: f.case % 4)
+    delay = {"reference_delay": {"column": "weeks", "unit": "weeks"}}
+    source = {**READINGS, "roles": {**READINGS["roles"], **delay}}
+    rows = results(frame, source, method="accuracy", index_test=TEST)
+    days = [row["estimate"] for row in some(rows, "quantile", term="reference_delay")]
+    assert days == [7 * np.quantile(frame.weeks, share) for share in (0.25, 0.5, 0.75)]
+
+
 @pytest.mark.parametrize("counts", [(0, 5, 0, 5), (5, 0, 5, 0), (0, 0, 5, 5), (5, 0, 0, 5)])
 def test_empty_cells_give_a_reason_and_no_number(counts):
     for name in ("lr_positive", "lr_negative", "diagnostic_odds_ratio"):

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from tasks.core.paths import STUDIES_DIR
-from tests.homes import causeway, copy_of, published
+from tests.homes import called, copy_of, published
 
 STUDY = STUDIES_DIR / "examples" / "gibleed_cohorts.yaml"
 PUBLISHED = {
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.xdist_group("gibleed_cohorts")
 @pytest.fixture(scope="module")
 def home(demo_home, tmp_path_factory):
     home = copy_of(demo_home, tmp_path_factory.mktemp("cohorts") / "home")
-    ran = causeway("run", STUDY, home=home.root)
+    ran = called("run", STUDY, home=home.root)
     assert ran.returncode == 0, ran.stderr
     return home
 
@@ -62,7 +62,7 @@ def test_the_sql_of_each_rule_stands_in_the_run_folder(home):
 
 
 def test_near_misses_are_counted_and_named_only_on_the_secure_side(home):
-    asked = causeway("study", "explain", STUDY, "--rule", "male", home=home.root)
+    asked = called("study", "explain", STUDY, "--rule", "male", home=home.root)
     assert "303 persons fail only male" in asked.stdout  # 569 - 266
     [file] = home.restricted.glob("explain/*rule*.json")
     who = json.loads(file.read_text())["near_misses"]["celecoxib_men_over_40"]["persons"]
@@ -72,8 +72,8 @@ def test_near_misses_are_counted_and_named_only_on_the_secure_side(home):
 
 def test_a_person_is_explained_rule_by_rule(home):
     words = ("study", "explain", STUDY, "--person", "eunomia:6", "--json")
-    assert json.loads(causeway(*words, home=home.root).stdout)["answer"] == []
-    asked = causeway(*words, "--show", home=home.root)
+    assert json.loads(called(*words, home=home.root).stdout)["answer"] == []
+    asked = called(*words, "--show", home=home.root)
     answer = json.loads(asked.stdout)
     assert "celecoxib_men_over_40: out, lost at male" in answer["answer"]
     evidence = json.loads(Path(answer["evidence"]).read_text())

@@ -7,11 +7,14 @@ n, k) gives them: for Q = 1, 2, 3, U = 1, 1, 1, n = 11, k = 1
 """
 
 from fractions import Fraction
+from inspect import signature
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy import stats
+from statsmodels.imputation import mice
 
 from tasks.core.errors import EstimationError
 from tasks.stats.imputation import Variable, cumulative_hazard_at, impute
@@ -265,3 +268,64 @@ def test_a_column_that_nobody_has_is_not_imputed(cohort):
     )
     assert row["status"] == "not_estimable"
     assert "0 rows have a value" in row["note"]
+
+
+def ours_pooled(x, z, y, missing, m, seed):
+    made = []
+    how = {"imputations": m, "iterations": 1, "rng": np.random.default_rng(seed)}
+    for donors in impute(variables(x, z, y, missing), **how):
+        filled = x.copy()
+        filled[missing] = x[donors["x"]]
+        made.append(linear(np.column_stack([np.ones(x.size), filled, z]), y))
+    return [pool([c[k] for c, _, _ in made], [e[k] for _, e, _ in made]) for k in range(3)]
+
+
+def theirs_pooled(x, z, y, missing, m, seed):
+    """MICE("y ~ x + z", OLS, MICEData(d, k_pmm=5, rng=Generator)).fit(0, m) of statsmodels 0.15.
+
+    Earlier versions draw from numpy's global state: it is seeded, and put back as it was.
+    """
+    frame = pd.DataFrame({"x": np.where(missing, np.nan, x), "z": z, "y": y})
+    is_local = "rng" in signature(mice.MICEData).parameters
+    how = {"rng": np.random.default_rng(seed)} if is_local else {}
+    before = np.random.get_state()  # noqa: NPY002 - theirs
+    try:
+        np.random.seed(seed)  # noqa: NPY002 - theirs
+        return mice.MICE("y ~ x + z", sm.OLS, mice.MICEData(frame, k_pmm=5, **how)).fit(0, m)
+    finally:
+        np.random.set_state(before)  # noqa: NPY002 - theirs
+
+
+def test_pooled_estimates_are_those_of_statsmodels_within_monte_carlo_error():
+    """20 imputations by each of one drawn data set, 500 rows, a third without x; seeds fixed.
+
+    Each pooled coefficient has a Monte Carlo error of its own; the gap is held against both, at 3.5
+    of them. Their standard errors are 0 to 9 % smaller: they match fitted and predicted values by the
+    same drawn coefficients, so that part of what is drawn cancels; R mice and we do not (below).
+    """
+    x, z, y, missing = drawn(np.random.default_rng(1), 500)
+    ours = ours_pooled(x, z, y, missing, 20, seed=5)
+    theirs = theirs_pooled(x, z, y, missing, 20, seed=6)
+    for k, mine in enumerate(ours):
+        assert abs(mine.estimate - theirs.params[k]) < 3.5 * np.sqrt(2) * mine.mcse
+        assert 0.85 < theirs.bse[k] / mine.std_error < 1.05
+    complete = linear(np.column_stack([np.ones((~missing).sum()), x[~missing], z[~missing]]),
+                      y[~missing])[0]  # fmt: skip
+    assert abs(complete[0] - theirs.params[0]) > 3.5 * np.sqrt(2) * ours[0].mcse
+
+
+R_MICE = ((0.9920651, 0.05372931), (0.9826623, 0.06398475), (1.1250381, 0.06165249))
+
+
+def test_pooled_estimates_and_errors_are_those_of_r_mice():
+    """The same data written to a file, 1,000 imputations; R 4.2.2, mice 3.15.0, numbers above.
+
+    i <- mice(d, m = 1000, maxit = 1, method = "pmm", donors = 5, seed = 1)
+    summary(pool(with(i, lm(y ~ x + z))))
+    """
+    x, z, y, missing = drawn(np.random.default_rng(1), 500)
+    for mine, (estimate, error) in zip(
+        ours_pooled(x, z, y, missing, 1000, seed=1), R_MICE, strict=True
+    ):
+        assert abs(mine.estimate - estimate) < 4 * np.sqrt(2) * mine.mcse
+        assert mine.std_error == pytest.approx(error, rel=0.015)

@@ -15,7 +15,7 @@ import pytest
 from scipy import integrate, optimize, special, stats
 
 from tasks.core.errors import EstimationError
-from tasks.core.spec.analyses import Distribution as NamedInSpec
+from tasks.core.spec.keys_of_models import Distribution as NamedInSpec
 from tasks.stats import parametric_curves
 from tasks.stats.parametric import DISTRIBUTIONS, Distribution, parametric_survival
 from tasks.stats.parametric_estimates import (

@@ -150,3 +150,20 @@ def test_risks_pooled_over_strata():
     assert {r["estimate_name"] for r in rows if r.get("se_method") == "mantel_haenszel"} == {
         "risk_difference", "risk_ratio", "odds_ratio",
     }  # fmt: skip
+
+
+def test_tests_over_strata():
+    """m <- mantelhaen.test(table(fin, arrest, paste(race, wexp)), correct = TRUE), FALSE; and
+    Breslow and Day's sum of (a - A)^2 / V with A by uniroot, Tarone's term taken off."""
+    source = ROSSI | {"roles": {"outcome": "arrest", "treatment": "fin"}}
+    rows = results(rossi(), source, method="risk", strata=["race", "wexp"])
+    for name, statistic, df, p in (
+        ("cochran_mantel_haenszel_corrected", 3.5788986527093, 1, 0.0585179358239),
+        ("cochran_mantel_haenszel", 4.007177526055, 1, 0.045306937012),
+        ("breslow_day", 2.49939446343, 3, None),
+        ("tarone", 2.49930274546, 3, None),
+    ):
+        [row] = some(rows, "test", statistic_name=name)
+        assert (row["statistic"], row["df1"]) == (pytest.approx(statistic, rel=1e-9), df)
+        assert p is None or row["p_value"] == pytest.approx(p, rel=1e-9)
+        assert (row["target"], row["comparator"], row["n"]) == ("1", "0", 432)

@@ -8,12 +8,11 @@ import lifelines
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from tasks.core.errors import EstimationError, SpecError
-from tasks.core.spec.load import check_study
+from tasks.core.errors import EstimationError
 from tasks.stats.sequential_trials import sequential_trials
 from tests.reference.test_registry_tables import results, some
+from tests.study_files import check_refuses
 
 SPACING = 30.0
 
@@ -237,23 +236,6 @@ def test_a_study_asks_for_it():
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(tmp_path, change, said):
-    analysis = METHOD | {k: v for k, v in change.items() if k != "roles"}
     roles = SOURCE["roles"] | change.get("roles", {})
-    study = {
-        "spec_version": 1,
-        "study": {"id": "mine", "title": {"en": "x", "ko": "x"}},
-        "sources": [
-            {"id": "t", "kind": "analysis_table", "site_id": "S", "table": "r", "missing": "refuse"}
-            | SOURCE
-            | {"roles": {k: v for k, v in roles.items() if v is not None}}
-        ],
-        "analyses": [
-            {"id": "a1", "role": "primary", "source": "t"}
-            | {k: v for k, v in analysis.items() if v is not None}
-        ],
-    }
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(study, sort_keys=False), "utf-8")
-    with pytest.raises(SpecError) as caught:
-        check_study(str(file))
-    assert said in str(caught.value)
+    asked_for = METHOD | {key: value for key, value in change.items() if key != "roles"}
+    check_refuses(tmp_path, SOURCE | {"roles": roles}, asked_for, said)

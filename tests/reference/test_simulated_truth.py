@@ -19,9 +19,10 @@ from scipy.stats import norm
 
 from tasks.simulate import outcomes as fate_of
 from tasks.simulate.consortium import CHUNK_PERSONS, simulate_consortium
+from tasks.simulate.observed import Numbering, observe
 from tasks.simulate.outcomes import draw_outcomes, eq5d_index
 from tasks.simulate.people import draw_people
-from tasks.simulate.records import Numbering, make_records, observe
+from tasks.simulate.records import make_records
 from tasks.simulate.scenario import load_scenario
 from tasks.simulate.truth import potential_people, truth_of
 from tasks.simulate.world import VERSIONS, make_hospitals, random_stream
@@ -324,7 +325,12 @@ def test_uptake_from_draws():
         assert curve[-1] > 0.3
 
 
-@pytest.mark.parametrize("population", POPULATIONS)
+ONE_AND_SLOW = [
+    p if p == "overlap" else pytest.param(p, marks=pytest.mark.slow) for p in POPULATIONS
+]
+
+
+@pytest.mark.parametrize("population", ONE_AND_SLOW)
 def test_quality_of_life(population):
     """The area under each person's index, summed day by day instead of by stretches."""
     found = truth("consortium")

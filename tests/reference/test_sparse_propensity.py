@@ -48,7 +48,7 @@ def test_the_lasso_is_at_the_objective_of_scikit_learn_and_is_seeded():
     # Cohorts: weights follow the penalised score, and no error counts its fit.
     covariates = tuple(Covariate(f"c{i}", "", "", True) for i in range(60))
     time = np.ones(len(arm))
-    people = People(np.arange(len(arm)), arm, time, time.astype(int), covariates, x.toarray())
+    people = People(np.arange(len(arm)), arm, time, time.astype(int), covariates, x.tocsr())
     asked = Analysis(
         id="a", role="primary", method="kaplan_meier", adjustment="overlap", score_penalty="minimum"
     )

@@ -8,16 +8,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import yaml
 
 from tasks.analysis.attrition import ATTRITION_SCHEMA
 from tasks.core.disclosure_tables import release_tables
-from tasks.core.errors import SpecError
-from tasks.core.spec.load import check_study
 from tasks.stats.bootstrap import Plan, interval
 from tasks.stats.clone_censor_weight import CovariatePath, clone_censor_weight
 from tests.reference.test_clone_censor_weight import changing, drawn, persons_of
 from tests.reference.test_registry_tables import results, some
+from tests.study_files import check_refuses
 
 REGISTRY = {
     "roles": {
@@ -192,22 +190,5 @@ BROKEN = [
 
 @pytest.mark.parametrize(("asked", "roles", "said"), BROKEN)
 def test_what_does_not_fit_is_refused_by_name(tmp_path, asked, roles, said):
-    changed = {k: v for k, v in (REGISTRY["roles"] | roles).items() if v is not None}
-    study = {
-        "spec_version": 1,
-        "study": {"id": "mine", "title": {"en": "x", "ko": "x"}},
-        "sources": [
-            {"id": "t", "kind": "analysis_table", "site_id": "S", "table": "r", "missing": "refuse"}
-            | REGISTRY
-            | {"roles": changed}
-        ],
-        "analyses": [
-            {"id": "a1", "role": "primary", "source": "t"}
-            | {k: v for k, v in asked.items() if v is not None}
-        ],
-    }
-    file = tmp_path / "mine.yaml"
-    file.write_text(yaml.safe_dump(study, sort_keys=False), "utf-8")
-    with pytest.raises(SpecError) as caught:
-        check_study(str(file))
-    assert said in str(caught.value)
+    source = REGISTRY | {"roles": REGISTRY["roles"] | roles}
+    check_refuses(tmp_path, source, asked, said)

@@ -6,10 +6,12 @@ device (true hazard ratio 1, planted in truth.json); severity also decides who i
 
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 
 from tasks.core.paths import STUDIES_DIR, Home
+from tasks.stats.calibration import calibrate, fit_systematic_error
 from tests.homes import causeway, published
 
 pytestmark = pytest.mark.slow
@@ -68,3 +70,22 @@ def test_every_control_has_its_ratio_and_its_events(results):
     assert ratios.group_by("term").len().sort("term").rows() == [("cox_crude", 40), ("primary", 40)]
     naive = ratios.filter(pl.col("term") == "cox_crude")["estimate"]
     assert (naive > 1).mean() > 0.7  # without bias 0.5, SE 0.08
+
+
+def test_calibrated_differences_cover_the_truth():
+    """1,000 studies of 50 controls: differences in days with an error of mean 6 and SD 4; seed 3.
+
+    Intervals that know nothing of the error cover far less. Mean and SD are themselves estimated,
+    which asymptotic calibration does not count: 93 to 97 % all the same.
+    """
+    rng, truth = np.random.default_rng(3), -12.0
+    covered, before = [], []
+    for _ in range(1_000):
+        spread = rng.uniform(2, 8, 51)
+        found = rng.normal(6.0, np.hypot(4.0, spread))
+        error = fit_systematic_error(found[1:], spread[1:])
+        own = calibrate(truth + found[0], spread[0], error)
+        covered.append(own.ci_low <= truth <= own.ci_high)
+        before.append(abs(found[0]) <= 1.959963984540054 * spread[0])
+    assert 0.93 <= np.mean(covered) <= 0.97
+    assert np.mean(before) < 0.8

@@ -6,9 +6,11 @@ import lifelines.datasets
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 
 from tasks.analysis.arms_adjusted import by_strata, fitted_weights, strata_of_test
 from tasks.analysis.balance import balance_table
+from tasks.analysis.estimates import estimate
 from tasks.analysis.people import Covariate, People
 from tasks.analysis.populations import make_populations
 from tasks.core.disclosure_tables import release_tables
@@ -177,7 +179,7 @@ def people(n=400):
         Covariate("sex=8532", "Sex", "Sex", True, "sex"),
     )
     cause = (rng.random(n) < 0.5).astype(np.int64)
-    return People(np.arange(n), target, time, cause, covariates, x)
+    return People(np.arange(n), target, time, cause, covariates, sparse.csr_array(x))
 
 
 def asked(adjustment, **more):
@@ -217,7 +219,7 @@ def test_options_of_cohorts_are_followed():
     found, model = make_populations(everybody, list(options), options)
     sets = found["matched"]
     assert np.bincount(sets.cluster).max() == 3
-    sex = everybody.matrix[sets.rows, 1]
+    sex = everybody.dense()[sets.rows, 1]
     assert all(np.ptp(sex[sets.cluster == c]) == 0 for c in np.unique(sets.cluster))
     assert strata_of_test(sets) is sets.cluster
     trimmed = found["iptw_ate"]
@@ -231,3 +233,59 @@ def test_options_of_cohorts_are_followed():
               weights=trimmed.weights)  # fmt: skip
     got = fitted_weights(trimmed, {"estimate": 1}, "efron")[0]
     assert got["ci_low"] < math.exp(fit.coef[0]) < got["ci_high"]
+
+
+CURVES = [
+    ("kaplan_meier", {"table_days": [180, 300]}, "survival"),
+    ("rmst", {"horizon_days": 300}, "rmst"),
+    ("rmst", {"horizon_days": 300}, "rmst_difference"),
+    ("rmst", {"horizon_days": 300}, "rmtl_ratio"),
+    ("cumulative_incidence", {"table_days": [180, 300]}, "risk_ratio"),
+]
+
+
+@pytest.mark.parametrize("adjustment", ["iptw_ate", "iptw_att", "overlap", "entropy_balanced"])
+@pytest.mark.parametrize(("method", "more", "name"), CURVES)
+def test_weighted_curves_of_tables_have_both_errors(method, more, name, adjustment):
+    rows = [r for r in some(rossi(method, adjustment, **more), name) if r.get("term") != "curve"]
+    known = [r for r in rows if r["se_method"] != "m_estimation"]
+    fitted = [r for r in rows if r["se_method"] == "m_estimation"]
+    assert len(known) == len(fitted) > 0
+    for one, other in zip(known, fitted, strict=True):
+        same = ("estimate", "arm", "at", "n", "n_events", "estimand", "status", "ci_method")
+        assert [one.get(key) for key in same] == [other.get(key) for key in same]
+        assert other["ci_low"] < other["estimate"] < other["ci_high"]
+        is_treated = adjustment in ("iptw_att", "entropy_balanced") and one.get("arm") == "1"
+        if is_treated:  # they weigh 1, whatever the model
+            assert other["std_error"] == pytest.approx(one["std_error"], rel=1e-9)
+            assert other["ci_low"] == pytest.approx(one["ci_low"], rel=1e-9)
+        else:
+            assert 0.8 * one["std_error"] < other["std_error"] < one["std_error"]
+
+
+def test_no_error_counts_a_fit_where_no_weights_are_fitted():
+    for adjustment in ("none", "matched", "stratified"):
+        rows = rossi("rmst", adjustment, horizon_days=300)
+        assert "m_estimation" not in {r.get("se_method") for r in rows}
+
+
+def test_weighted_curves_of_cohorts_have_the_errors_of_the_table():
+    frame = lifelines.datasets.load_rossi()
+    matrix = frame[["age", "race", "wexp", "mar", "prio"]].to_numpy(float)
+    names = tuple(Covariate(f"c{i}", "C", "C", False) for i in range(5))
+    spec = load_study("gibleed_celecoxib_diclofenac")
+    people = People(
+        np.arange(432), (frame.fin == 1).to_numpy(), 7.0 * frame.week.to_numpy(float),
+        frame.arrest.to_numpy(), names, sparse.csr_array(matrix),
+    )  # fmt: skip
+    made, _ = make_populations(people, ("overlap",))
+    for method, more, name in CURVES:
+        asked = Analysis(id="a", role="secondary", adjustment="overlap", method=method, **more)
+        lake = estimate(spec, asked, made["overlap"], "")
+        table = rossi(method, "overlap", **more)
+        errors = [
+            sorted(r["std_error"] for r in some(rows, name) if r["se_method"] == "m_estimation")
+            for rows in (lake, table)
+        ]
+        assert len(errors[0]) > 0
+        assert errors[0] == pytest.approx(errors[1], rel=1e-8)

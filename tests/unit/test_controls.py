@@ -5,10 +5,20 @@ import math
 import numpy as np
 import pytest
 
-from tasks.analysis.controls import CONTROLS, Comparison, ControlOutcome, calibrated, control_counts
+from tasks.analysis.calibrated import calibrated
+from tasks.analysis.controls import (
+    CONTROLS,
+    EXPOSURE,
+    Comparison,
+    ControlOutcome,
+    control_counts,
+    exposure_counts,
+    exposure_effects,
+)
 from tasks.analysis.estimates import estimate
+from tasks.analysis.people import People
 from tasks.analysis.populations import Population
-from tasks.core.spec import load_study
+from tasks.core.spec import ControlExposures, load_study
 
 N, YEAR = 3000, 365.0
 BIAS = 0.5
@@ -149,3 +159,117 @@ def test_who_had_the_control_before_is_left_out_with_weight_and_pair():
     assert left.weights.tolist() == list(range(4, 12))
     assert left.cluster.tolist() == [i // 2 for i in range(4, 12)]
     assert left.follow_up_days.tolist() == days[4:12].tolist()
+
+
+def pair_of(number):
+    """Two other drugs, between which bleeding cannot differ."""
+    said = {"en": f"pair {number}", "ko": f"쌍 {number}"}
+    arms = {
+        role: {"name": said, "code_list": f"drug_{number}_{role}"}
+        for role in ("target", "comparator")
+    }
+    return ControlExposures.model_validate({"id": f"pair_{number}", "name": said, **arms})
+
+
+def exposed(spec, analysis, worlds, **how):
+    """What an analysis finds between the arms of a pair, one pair a world."""
+    rows = []
+    for number, world in enumerate(worlds):
+        pair = pair_of(number)
+        alike = spec.exposed_as(pair)
+        population = None if how.get("why") else world.population(*world.outcome(**how))
+        rows += exposure_effects(alike, analysis, pair, population, how.get("why", ""))
+    return rows
+
+
+def test_exposures_are_pooled_with_outcomes_and_named():
+    """Pairs of arms that the hidden thing sets apart as it does those of the study."""
+    spec, world = spec_of(), World()
+    analysis = analysis_of(spec).model_copy(update={"std_error": "model"})
+    crude = {"crude": world.population(*world.outcome(effect=math.log(0.7)))}
+    own = estimate(spec, analysis, crude["crude"], "")
+    pairs = exposed(spec, analysis, [World(seed) for seed in range(20, 26)])
+    assert {(r["stratum_name"], r["outcome"], r["term"]) for r in pairs} == {
+        (EXPOSURE, "gi_bleed", "replication")
+    }
+    assert [r["target"] for r in pairs] == [f"drug_{n}_target" for n in range(6)]
+    controls = tuple(world.control(f"c{i}") for i in range(6))
+    rows = calibrated(spec, analysis, Comparison(crude, controls), own, pairs)
+    ease, mean = one(rows, "ease"), one(rows, "coefficient", scenario="error_mean")
+    assert ease["note"] == "12 of 12 negative controls could be estimated, 6 of them exposures"
+    assert mean["estimate"] == pytest.approx(BIAS, abs=0.12)
+    after = one(rows, "hazard_ratio", term="calibrated")
+    assert after["target"] == "celecoxib"
+    assert after["ci_low"] <= 0.7 <= after["ci_high"]
+    alone = calibrated(spec, analysis, Comparison(crude, ()), own, pairs)
+    assert one(alone, "ease")["note"].startswith("6 of 6 negative controls could be estimated, 6")
+
+
+@pytest.mark.parametrize(("n", "status"), [(4, "not_estimable"), (5, "ok")])
+def test_five_exposures_are_enough_and_four_are_not(n, status):
+    spec, world = spec_of(), World(1)
+    analysis = analysis_of(spec).model_copy(update={"std_error": "model"})
+    crude = {"crude": world.population(*world.outcome())}
+    pairs = exposed(spec, analysis, [World(seed) for seed in range(n)])
+    pairs += exposed(spec, analysis, [world], why="an arm has nobody")
+    rows = calibrated(spec, analysis, Comparison(crude, ()), [], pairs)
+    ease = one(rows, "ease")
+    assert ease["status"] == status
+    lost = [r for r in rows if r.get("note") and "an arm has nobody" in r["note"]]
+    assert [(r["status"], r["stratum_name"]) for r in lost] == [("not_estimable", EXPOSURE)]
+    people = People(np.arange(N), world.is_target, *world.outcome(), (), np.empty((N, 0)))
+    counts = exposure_counts(spec.exposed_as(pair_of(0)), pair_of(0), people)
+    assert [(r["arm"], r["n_events"]) for r in counts] == [
+        (f"drug_0_{role}", int(people.has_outcome[world.is_target == side].sum()))
+        for role, side in (("target", True), ("comparator", False))
+    ]
+
+
+def lived(world, is_target, effect, yearly=0.15):
+    """Mean days lived without the outcome in a year, were an arm to have this effect."""
+    hidden = world.hidden[world.is_target == is_target]
+    rate = yearly / YEAR * np.exp(effect + BIAS * hidden)
+    return float(((1 - np.exp(-rate * YEAR)) / rate).mean())
+
+
+def test_differences_are_calibrated_on_their_own_scale():
+    """Restricted means: the planted error in days is found, and the truth is in the interval."""
+    spec, world = spec_of(), World(11)
+    analysis = analysis_of(spec, "rmst_crude").model_copy(update={"horizon_days": 365})
+    crude = {"crude": world.population(*world.outcome(effect=math.log(0.5)))}
+    controls = tuple(world.control(f"c{i:02d}") for i in range(30))
+    own = estimate(spec, analysis, crude["crude"], "")
+    rows = calibrated(spec, analysis, Comparison(crude, controls), own)
+    planted = lived(world, True, 0) - lived(world, False, 0)
+    truth = lived(world, True, math.log(0.5)) - lived(world, True, 0)
+    mean = one(rows, "coefficient", scenario="error_mean", statistic_name="rmst_difference")
+    ease = one(rows, "ease", statistic_name="rmst_difference")
+    assert (mean["unit"], ease["se_scale"], ease["at"]) == ("days", "identity", 365)
+    assert mean["estimate"] == pytest.approx(planted, abs=2)
+    assert ease["estimate"] == pytest.approx(-planted, abs=2)
+    before = one(own, "rmst_difference")
+    after = one(rows, "rmst_difference", term="calibrated")
+    assert not before["ci_low"] <= truth <= before["ci_high"]
+    assert after["ci_low"] <= truth <= after["ci_high"]
+    assert after["estimate"] == pytest.approx(before["estimate"] - mean["estimate"], rel=1e-12)
+    sd = one(rows, "coefficient", scenario="error_sd", statistic_name="rmst_difference")["estimate"]
+    assert after["std_error"] == pytest.approx(math.hypot(before["std_error"], sd), rel=1e-12)
+    assert after["ci_high"] - after["estimate"] == pytest.approx(
+        1.959963984540054 * after["std_error"], rel=1e-12
+    )
+
+
+def test_risk_ratio_and_difference_have_an_error_each():
+    spec, world = spec_of(), World(12)
+    analysis = analysis_of(spec, "cif").model_copy(update={"table_days": (90.0, 300.0)})
+    crude = {"crude": world.population(*world.outcome())}
+    controls = tuple(world.control(f"c{i:02d}") for i in range(8))
+    own = estimate(spec, analysis, crude["crude"], "")
+    rows = calibrated(spec, analysis, Comparison(crude, controls), own)
+    for name, scale in (("risk_difference", "identity"), ("risk_ratio", "log")):
+        ease = one(rows, "ease", statistic_name=name)
+        assert (ease["status"], ease["se_scale"], ease["at"]) == ("ok", scale, 300)
+        assert one(rows, name, term="calibrated")["se_method"] == "empirical_calibration"
+    difference = one(rows, "risk_difference", term="calibrated")
+    assert difference["ci_low"] <= 0 <= difference["ci_high"]
+    assert 0.02 < one(rows, "ease", statistic_name="risk_difference")["estimate"] < 0.2

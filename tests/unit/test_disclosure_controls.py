@@ -78,3 +78,31 @@ def test_the_sum_of_error_tells_no_single_control():
 def test_a_ratio_of_matched_people_may_not_tell_of_the_others():
     assert "m" in shown(control("m", (60, 60), ratio_events=100), *COMMON)[1]
     assert "m" not in shown(control("m", (60, 60), ratio_events=115), *COMMON)[1]
+
+
+def test_a_pair_of_arms_is_withheld_as_an_outcome_is():
+    """Few events in an arm of a pair: its counts and its effects go; two more controls with it."""
+    kind = {"stratum_name": "negative_control_exposure", "outcome": "bleed"}
+    few = [row | kind for row in control("pair", (5, 60))]
+    plain = [row | kind for row in control("wide", (60, 60))]
+    rows = release([*few, *plain, *(row for part in COMMON for row in part)], *EMPTY, K).rows
+    told = {r["stratum_level"] for r in rows if r["status"] == "ok"}
+    ratios = {
+        r["stratum_level"] for r in rows if r["status"] == "ok" and r["estimate_name"] != "count"
+    }
+    assert "pair" not in told
+    assert {"wide", "a", "b"} <= told
+    assert ratios == {"c", "d", "e", "wide"}
+
+
+def test_a_control_is_withheld_in_every_effect():
+    """What one sum of error hides, another may not tell."""
+    of_risk = [
+        row | {"estimate_name": "risk_difference"}
+        for name in ("x", "a", "b", "c", "d", "e")
+        for row in control(name, (5, 60) if name == "x" else (60, 60))[2:]
+    ]
+    rows = [*control("x", (5, 60)), *(row for part in COMMON for row in part), *of_risk]
+    shown_rows = [r for r in release(rows, *EMPTY, K).rows if r["status"] == "ok"]
+    for effect in ("hazard_ratio", "risk_difference"):
+        assert {r["outcome"] for r in shown_rows if r["estimate_name"] == effect} == {"c", "d", "e"}

@@ -60,3 +60,19 @@ def test_counts_of_few_persons_with_any_event_are_withheld():
     rows = released(results(frame, COUNTS, method="poisson", terms="x"))
     assert {row["status"] for row in rows} == {"suppressed"}
     assert all(row.get(name) is None for row in rows for name in NUMBERS)
+
+
+@pytest.mark.parametrize(("fewest", "shown"), [(3, False), (40, True)])
+def test_observed_periods_are_shown_where_none_counts_few(fewest, shown):
+    time = np.arange(24)
+    counts = 60 + time % 5
+    counts[7] = fewest
+    frame = pd.DataFrame({"time": time, "value": counts, "on": (time >= 12).astype(int)})
+    roles = {"time": "time", "value": "value", "intervention": "on"}
+    source = {"kind": "series_table", "roles": roles, "columns": {"time": "number"}}
+    asked = {"method": "interrupted_time_series", "family": "poisson"}
+    rows = released(results(frame, source, **asked))
+    observed = [row for row in rows if row.get("term") == "observed"]
+    assert {row["status"] for row in observed} == {"ok" if shown else "suppressed"}
+    fitted = [row for row in rows if row.get("term") == "fitted"]
+    assert (len(observed), {row["status"] for row in fitted}) == (24, {"ok"})

@@ -8,8 +8,9 @@ from pydantic import create_model
 
 from tasks.core.spec import StudySpec, load_study
 from tasks.core.spec.base import Frozen, Text
-from tasks.core.spec.cohorts import Age, AgeRule, Rule, SqlCohort
+from tasks.core.spec.cohorts import Rule, SqlCohort
 from tasks.core.spec.columns import TimeColumn
+from tasks.core.spec.conditions import Age, AgeRule
 from tasks.report.blocks import Table, plain
 from tasks.report.phrases import PHRASES_FILE, phrases_of
 from tasks.report.protocol.document import build_protocol, lines_of, open_places, write_protocol
@@ -17,9 +18,9 @@ from tasks.report.protocol.markdown import escaped, markdown
 from tasks.report.protocol.page import html_page
 from tasks.report.texts import texts_of
 from tasks.report.voice import PROTOCOL_FILE
-from tests.study_files import COHORTS, DESCRIPTION, DEVICE, NEW_USER, REGISTRY, changed_spec
+from tests.study_files import COHORTS, DESCRIPTION, DEVICE, GRACE, NEW_USER, REGISTRY, changed_spec
 
-STUDIES = (DESCRIPTION, NEW_USER, DEVICE, COHORTS, REGISTRY)
+STUDIES = (DESCRIPTION, NEW_USER, DEVICE, COHORTS, REGISTRY, GRACE)
 ANNEXES = ["references", "appendix"]
 NINE = "title_page abstract amendments milestones rationale question methods limitations protection"
 

@@ -37,6 +37,7 @@ from tests.unit.test_report_world import (
     IDENTITY,
     attrition,
     balance,
+    curve,
     hazard,
     quality,
     results,
@@ -258,6 +259,7 @@ def test_pictures_are_xml_with_text_in_the_report_font(folder):
         assert "Noto Sans CJK KR" in file.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow  # `make test` compares a whole run in another process and locale
 def test_two_processes_write_the_same_bytes(folder, tmp_path):
     code = (
         "import sys; from pathlib import Path; from tasks.report.render import render_report;"
@@ -507,3 +509,15 @@ def test_runs_escape_text_and_source():
     assert (
         text == '<span class="num" data-row="x&#34;y" title="x&#34;y = &lt;i&gt;">&lt;b&gt;</span>'
     )
+
+
+def test_cumulative_hazards_of_the_arms_are_drawn_as_numbers_not_shares():
+    rows = [
+        {**row, "unit": "cumulative hazard"}
+        for row in curve("na", "cumulative_hazard", "crude", [7, 14])
+    ]
+    context = Context(world(results=results_frame(rows, IDENTITY)), "ko")
+    drawn, table = curves.section(context).blocks
+    axis = drawn.chart["layer"][0]["encoding"]["y"]["axis"]
+    assert (axis["title"], axis["format"]) == ("누적위험", "~g")
+    assert not any("%" in plain(cell) for row in table.rows for cell in row)

@@ -1,9 +1,12 @@
 """The section on negative controls: its table, its picture and its counts, in both languages."""
 
+from dataclasses import replace
+
 import pytest
 
-from tasks.analysis.controls import CONTROLS, of_control
+from tasks.analysis.controls import CONTROLS, EXPOSURE, of_control
 from tasks.core.results import result_row, results_frame
+from tasks.core.spec import ControlExposures
 from tasks.report.context import Context
 from tasks.report.sections import estimates, negative_controls
 from tests.unit.test_report_world import IDENTITY, PAIR, SIZE, study, world
@@ -25,7 +28,8 @@ def control_rows(status="ok"):
                        estimate=1.2 + 0.01 * place, ci_low=1.0, ci_high=1.6, ci_level=0.95,
                        status=status, **{**PAIR, **named})
         )  # fmt: skip
-    common = {"population": "overlap", "term": "primary", "method": "empirical_calibration"}
+    common = {"population": "overlap", "term": "primary", "method": "empirical_calibration",
+              "statistic_name": "hazard_ratio"}  # fmt: skip
     note = "8 of 8 negative controls could be estimated"
     for name, scenario, value in (("ease", None, 0.21), ("coefficient", "error_mean", 0.2),
                                   ("coefficient", "error_sd", 0.05)):  # fmt: skip
@@ -53,9 +57,10 @@ def test_the_error_the_picture_and_the_events(language, title):
     section = negative_controls.section(context_of(language, control_rows()))
     assert section.title == title
     _, table, figure, counts = section.blocks
-    assert [plain(cell) for cell in table.rows[0][:4]] == ["primary", "0.21", "0.20", "0.05"]
-    assert plain(table.rows[0][4]).startswith("1.08 (0.76")
-    assert plain(table.rows[0][5]).startswith("0.88 (0.60")
+    assert [plain(cell) for cell in table.rows[0][:1]] == ["primary"]
+    assert [plain(cell) for cell in table.rows[0][2:5]] == ["0.21", "0.20", "0.05"]
+    assert plain(table.rows[0][5]).startswith("1.08 (0.76")
+    assert plain(table.rows[0][6]).startswith("0.88 (0.60")
     assert figure.id == "controls_primary"
     points = figure.chart["data"]["values"]
     assert len(points) == 9  # eight controls, and the outcome of the study
@@ -81,3 +86,24 @@ def test_controls_are_no_results_of_the_study():
     named = {row["analysis_id"] for row in estimates.hazard_rows(context)}
     assert CONTROLS not in named
     assert context.first("hazard_ratio", population="overlap")["analysis_id"] != CONTROLS
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Pair of arms"), ("ko", "비교군 쌍")])
+def test_pairs_of_arms_have_a_table_of_their_own(language, title):
+    spec = study()
+    text = {"en": "two others", "ko": "다른 두 약"}
+    arms = {"target": {"name": text, "code_list": "naproxen"},
+            "comparator": {"name": text, "code_list": "ibuprofen"}}  # fmt: skip
+    pair = ControlExposures.model_validate({"id": "others", "name": text, **arms})
+    counts = [
+        result_row(CONTROLS, "descriptive", "count", population="crude", arm=arm, unit="events",
+                   estimate=n / 20, n=n, n_events=n // 20, outcome=spec.trial.outcome.id,
+                   **of_control("others", EXPOSURE))
+        for arm, n in (("naproxen", 400), ("ibuprofen", 600))
+    ]  # fmt: skip
+    frame = results_frame([*own_results().to_dicts(), *counts], IDENTITY)
+    changed = spec.model_copy(update={"negative_control_exposures": (pair,)})
+    context = Context(replace(world(results=frame), spec=changed), language)
+    table = negative_controls.section(context).blocks[-1]
+    assert [plain(cell) for cell in table.rows[0]] == [text[language], "20 / 400", "30 / 600"]
+    assert title in str(table.columns[0])

@@ -11,7 +11,7 @@ from tasks.core.errors import SpecError, UsageError
 from tasks.core.omop import omop_tables
 from tasks.simulate import scenario as scenarios
 from tasks.simulate.consortium import is_by_product, simulate_consortium
-from tasks.simulate.records import Numbering
+from tasks.simulate.observed import Numbering
 from tasks.simulate.scenario import load_scenario, scenario_names
 from tasks.simulate.world import make_hospitals
 

@@ -9,7 +9,7 @@ import yaml
 from tasks.core.errors import SpecError
 from tasks.core.spec import load_study
 from tasks.core.spec.load import check_study
-from tests.design_world import DRUG, STUDIES, TEXT, native, population, rule, within, write
+from tests.design_world import CLONES, DRUG, STUDIES, TEXT, native, population, rule, within, write
 
 
 def refusals(tmp_path, kind, changes):
@@ -27,7 +27,7 @@ def doubts(tmp_path, kind, changes):
 PAST = {"from_days": -30, "to_days": -1}
 
 
-def test_the_three_kinds_of_design_are_valid(tmp_path):
+def test_the_kinds_of_design_are_valid(tmp_path):
     for kind in STUDIES:
         assert load_study(write(tmp_path, kind, {})).design.type
 
@@ -57,6 +57,45 @@ UNTIL = {
 IMMORTAL, DESIGN, ESTIMAND = "E_SPEC_IMMORTAL_TIME", "E_SPEC_DESIGN", "E_SPEC_ESTIMAND"
 REFUSED = [
     ("drug", {"design.grace_period_days": 30}, DESIGN, "clone-censor-weight"),
+    ("grace", {"design.grace_period_days": 0}, DESIGN, "follows one strategy from time zero on"),
+    ("grace", {"design.risk_start.offset_days": 0}, DESIGN, "strategies begin at time zero"),
+    ("grace", {"design.risk_end.offset_days": 30}, DESIGN, "risk ends before the grace period"),
+    ("grace", {"design.entry_cohort": "nobody"}, "E_SPEC_PARSE", "cohort 'nobody' is used"),
+    ("grace", {"design.entry_cohort": "treated"}, DESIGN, "persons enter by the treatment itself"),
+    ("grace", {"outcome": {"name": TEXT, "cohort": "treated"}}, DESIGN,
+     "the outcome is the treatment_cohort"),
+    ("grace", {"target.starts": False}, DESIGN, "the target of start_within_grace is the strategy"),
+    ("grace", {"target": {"name": TEXT, "cohort": "treated"}}, "E_SPEC_PARSE",
+     "target needs starts"),
+    ("grace", {"cohorts.1.entry.limit": "last"}, IMMORTAL, "as treatment_cohort"),
+    ("grace", {"cohorts.0.rules": rule(within({"from_days": 0, "to_days": 30}))}, IMMORTAL,
+     "rule a_rule reaches to day 30; as entry_cohort"),
+    ("grace", {"analyses.2": {"id": "km", "role": "exploratory", "method": "kaplan_meier",
+                              "adjustment": "none", "table_days": [60]}}, IMMORTAL,
+     "who starts late has to live until then"),
+    ("grace", {"analyses.2": {"id": "hr", "role": "replication", "method": "cox",
+                              "adjustment": "none", "ties": "efron", "std_error": "model"}},
+     IMMORTAL, "cox would compare persons by what they do in the grace period"),
+    ("drug", {"analyses.13": CLONES | {"id": "ccw", "role": "exploratory"}}, DESIGN,
+     "compares strategies with a grace period, and there is none"),
+    ("grace", {"analyses.0.adjustment": "overlap"}, "E_SPEC_PARSE",
+     "adjustment overlap is not one of method clone_censor_weight"),
+    ("drug", {"analyses.1.adjustment": "initiation_weights"}, "E_SPEC_PARSE",
+     "adjustment initiation_weights is not one of method cox"),
+    ("grace", {"analyses.0.terms": "sex"}, "E_SPEC_PARSE", "terms belong to the analysis of a"),
+    ("grace", {"analyses.0.grace_days": 30}, "E_SPEC_PARSE", "grace_days belong to the analysis"),
+    ("grace", {"analyses.0.seed": None}, "E_SPEC_PARSE", "needs seed"),
+    ("grace", {"analyses.0.table_days": [], "analyses.0.horizon_days": 30}, ESTIMAND,
+     "the risk_difference of its estimand is read on table_days"),
+    ("grace", {"analyses.1.table_days": [30], "analyses.1.horizon_days": None}, "E_SPEC_PARSE",
+     "no risk or mean beyond the grace period"),
+    ("grace", {"analyses.0.interval_days": 31}, "E_SPEC_PARSE", "longer than the grace period"),
+    ("grace", {"analyses.0.calibrate": True}, "E_SPEC_PARSE", "not calibrated"),
+    ("grace", {"design.estimands.0.summary_measure": "hazard_ratio"}, ESTIMAND,
+     "hazard_ratio is not estimated of strategies"),
+    ("grace", {"analyses.0.gates": "all", "gates": [
+        {"name": "equipoise", "threshold": 0.2, "on_miss": "report"}]}, "E_SPEC_GATE",
+     "gate equipoise judges arms"),
     ("drug", {"design.eligibility": rule(within({"from_days": 0, "to_days": 30}))}, IMMORTAL,
      "design.eligibility.0.require.within: reaches to day 30"),
     ("drug", {"design.eligibility": rule(within())}, IMMORTAL, "no window that ends"),

@@ -11,12 +11,13 @@ WEIGHT = (ROLES, ROLES + "      weight: w\n")
 GRAY = 'source: t, method: fine_gray, terms: "age + sex", variant: '
 EXACT = COX.replace("efron", "exact")
 AT = 'predict: {at: {age: 60, sex: "1"}, days: [30]}'
+IN_CENTER = AT.replace("60,", '60, center: "3",')
 RIDGE = "penalty: {kind: ridge, theta: 2}"
 
 
 @pytest.mark.parametrize("analysis", [
     EXACT, f"{GRAY}crr", f"{GRAY}finegray_cluster, strata: [center], cluster: id",
-    f"{COX}, {AT}", f"{EXACT}, {AT}", f"{COX}, {RIDGE}, strata: [center]",
+    f"{COX}, {AT}", f"{EXACT}, {AT}", f"{COX}, {IN_CENTER}, strata: [center]", f"{COX}, {RIDGE}, strata: [center]",
 ])  # fmt: skip
 def test_what_can_be_asked(tmp_path, analysis):
     load_study(changed(tmp_path, (COX, analysis)))
@@ -33,7 +34,8 @@ def test_what_can_be_asked(tmp_path, analysis):
         (f"{GRAY}crr, cluster: id", "variant crr takes no cluster"),
         (f"{GRAY}crr, ties: efron", "method fine_gray does not use ties"),
         (f"{COX}, variant: crr", "method cox does not use variant"),
-        (f"{COX}, {AT}, strata: [center]", "a baseline in each"),
+        (f"{COX}, {AT}, strata: [center]", "predict.at: center has no value"),
+        (f"{COX}, {AT.replace('60,', '60, center: 3,')}, strata: [center]", "which is no text"),
         (f"{COX}, {AT.replace('age: 60, ', '')}", "predict.at: age has no value"),
         (f"{COX}, {AT.replace('age', 'bmi')}", "bmi is not among the terms"),
         (f"{COX}, {AT.replace('60', 'old')}", "predict.at.age: age is a number"),

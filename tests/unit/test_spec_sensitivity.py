@@ -24,7 +24,7 @@ def says(tmp_path, kind, changes):
         ({"negative_controls.0.code_list": "fracture_rib"}, "fracture_rib is an arm, the outcome, or"),
         ({"negative_controls.0.code_list": "fracture_toe"}, "code lists ['fracture_toe'] are used but"),
         ({"negative_controls.0": {"name": TEXT, "cohort": "fall"}}, "cohort 'fall' is not defined"),
-        ({"analyses.5.calibrate": True}, "method kaplan_meier gives no ratio of the arms"),
+        ({"analyses.5.calibrate": True}, "method kaplan_meier gives no ratio or difference"),
         ({"analyses.5.e_value": True}, "method kaplan_meier gives no effect that has an E-value"),
         ({"analyses.0.missing_data": {"method": "missing_indicator"}}, "missing_data is of the columns"),
         ({"analyses.0.subgroups": ["sex"]}, "subgroups are of an analysis_table"),
@@ -37,7 +37,47 @@ def test_a_comparison_of_the_lake(tmp_path, changes, what):
 
 def test_controls_need_a_comparison(tmp_path):
     changes = dict.fromkeys(("design", "target", "comparator", "outcome"))
-    assert "negative controls are outcomes of a comparison" in says(tmp_path, "drug", changes)
+    assert "negative controls belong to a comparison" in says(tmp_path, "drug", changes)
+
+
+def pair(pair_id="steroids", target="naproxen", comparator="ibuprofen"):
+    arms = {"target": target, "comparator": comparator}
+    named = {role: {"name": TEXT, "code_list": code_list} for role, code_list in arms.items()}
+    return [{"id": pair_id, "name": TEXT, **named}]
+
+
+LISTS = {
+    f"code_lists.{11 + place}": {
+        "id": name, "concepts": [concept], "include_descendants": False, "source": "drawn",
+    }
+    for place, (name, concept) in enumerate((("naproxen", 1115008), ("ibuprofen", 1177480)))
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pairs", "what"),
+    [
+        (pair("gi_bleed"), "gi_bleed is an arm, the outcome, or another negative control"),
+        (pair() + pair(), "two entries of negative_control_exposures have the same id"),
+        (pair(target="celecoxib", comparator="diclofenac"), "is the comparison of the study"),
+        (pair(target="aspirin"), "code lists ['aspirin'] are used but not defined"),
+        (pair(target="gi_bleed"), "arms, image and outcome need a code list each"),
+        ([{"id": "p", "name": TEXT, "target": {"name": TEXT, "shown": True},
+           "comparator": {"name": TEXT, "shown": False}}], "target needs code_list"),
+    ],
+)  # fmt: skip
+def test_pairs_of_arms_that_are_controls(tmp_path, pairs, what):
+    assert what in says(tmp_path, "drug", LISTS | {"negative_control_exposures": pairs})
+
+
+def test_pairs_alone_are_enough_to_calibrate_by(tmp_path):
+    changes = LISTS | {"negative_controls": [], "negative_control_exposures": pair()}
+    spec = loaded(tmp_path, "drug", changes)
+    [(schema, found, alike)] = spec.exposed
+    assert (schema, found.id) == ("control_exposure_0", "steroids")
+    assert [arm.id for arm in alike.arms] == ["naproxen", "ibuprofen"]
+    assert alike.exposed == ()
+    assert spec.spec_hash != loaded(tmp_path, "drug", {}).spec_hash
 
 
 def test_what_is_asked_rightly_is_accepted(tmp_path):

@@ -186,3 +186,34 @@ def test_there_is_an_example_of_every_kind_and_none_runs_by_itself():
         "cost_history_table", "psa_table", "series_table",
     }  # fmt: skip
     assert not {file.stem for file in EXAMPLES} & set(study_ids())
+
+
+READINGS_OF_SUBGROUPS = """
+spec_version: 1
+study: {id: s, title: {en: S, ko: 에스}}
+sources:
+  - id: r
+    kind: reading_table
+    site_id: S
+    table: t
+    missing: complete_case
+    roles: {case_id: case, truth: truth, score: score, site: site}
+    columns: {sex: {category: [F, M]}, age: number}
+analyses:
+  - {id: a, role: primary, source: r, method: accuracy, index_test: {threshold: 1}, subgroups: [sex]}
+  - {id: b, role: secondary, source: r, method: leave_one_centre_out, index_test: {threshold: 1},
+     subgroups: [sex]}
+"""
+
+
+def test_readings_have_subgroups_of_cases(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text(READINGS_OF_SUBGROUPS, "utf-8")
+    assert [a.subgroups for a in load_study(file).analyses] == [("sex",), ("sex",)]
+
+
+def test_subgroups_of_readings_are_categories(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text(READINGS_OF_SUBGROUPS.replace("[sex]", "[age]"), "utf-8")
+    with pytest.raises(SpecError, match="declare age under columns as boolean or category"):
+        load_study(file)

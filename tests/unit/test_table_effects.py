@@ -65,6 +65,13 @@ def test_differences_are_calibrated_as_they_are():
     before, after = some(rows, "coefficient", stratum_level="d00")
     assert before["estimate"] == pytest.approx(Y[0])
     assert after["estimate_scale"] == "identity"
+    measured = {"source": SOURCE | {"roles": SOURCE["roles"] | {"scale": "identity"}}}
+    named = made(measure="rmst_difference", **measured)
+    before, after = some(named, "rmst_difference", stratum_level="d00")
+    error = fit_systematic_error(Y[2:], S[2:])
+    assert after["estimate"] == pytest.approx(Y[0] - error.mean, rel=1e-12)
+    assert after["std_error"] == pytest.approx(math.hypot(S[0], error.sd), rel=1e-12)
+    assert (before["se_scale"], after["se_scale"]) == ("identity", "identity")
 
 
 def test_e_values_of_a_table_of_effects():

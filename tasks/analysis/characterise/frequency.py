@@ -9,7 +9,7 @@ from tasks.analysis.covariates import band_names, interval_name
 from tasks.core.results import result_row
 from tasks.core.spec import StudySpec
 from tasks.core.spec.characterisation import Incidence, Prevalence
-from tasks.core.spec.cohorts import Period
+from tasks.core.spec.conditions import Period
 from tasks.core.sql import build_table
 from tasks.stats.proportions import proportion
 from tasks.stats.rates import incidence_rate

@@ -52,7 +52,7 @@ def accuracy(asked: AskedOfTable) -> list[Row]:
     made += compared(asked, readings, result_of)
     clean = is_clean(readings)
     if not clean.all():
-        made += _measured(asked, readings.only(clean), {**unit, "scenario": "without flagged"})
+        made += _measured(asked, readings.only(clean), {**unit, "scenario": "without flagged"}, 1)
     return made + _without_result(asked, readings) + conduct_rows(asked, readings)
 
 
@@ -118,9 +118,12 @@ def _scenarios(readings: Readings) -> Iterator[tuple[str | None, str]]:
     )
 
 
-def _measured(asked: AskedOfTable, readings: Readings, named: Mapping[str, object]) -> list[Row]:
+def _measured(
+    asked: AskedOfTable, readings: Readings, named: Mapping[str, object], most: int | None = None
+) -> list[Row]:
+    """Return the measures in each scenario; in the first `most` of them, where that is told."""
     made: list[Row] = []
-    for scenario, counts_as in _scenarios(readings):
+    for scenario, counts_as in list(_scenarios(readings))[:most]:
         is_positive, used = result_of(readings, counts_as)
         part = readings.only(used)
         modality, levels = part.modality

@@ -23,7 +23,7 @@ from tasks.cohort.language.render import (
     within,
 )
 from tasks.core.duck import quoted
-from tasks.core.spec.cohorts import (
+from tasks.core.spec.conditions import (
     AgeRule,
     Condition,
     Counted,

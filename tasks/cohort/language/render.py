@@ -6,7 +6,7 @@ from textwrap import indent
 
 from tasks.core.domains import Domain, domains
 from tasks.core.duck import quoted
-from tasks.core.spec.cohorts import Age, Period, Scalar, Where
+from tasks.core.spec.conditions import Age, Period, Scalar, Where
 
 PLAIN_CODE = "upper(replace(trim({0}), '.', ''))"
 SEX = {"female": 8532, "male": 8507}

@@ -18,15 +18,7 @@ from tasks.cohort.language.render import (
     shifted,
     within,
 )
-from tasks.core.spec.cohorts import (
-    Entry,
-    EraEnd,
-    EventEnd,
-    FixedEnd,
-    NativeCohort,
-    Nth,
-    Rule,
-)
+from tasks.core.spec.cohorts import Entry, EraEnd, EventEnd, FixedEnd, NativeCohort, Nth, Rule
 
 _SPAN = "index_id, person_id, start_date, end_date, visit_occurrence_id"
 

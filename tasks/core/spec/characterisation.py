@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from tasks.core.omop import omop_tables
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id, Offset
-from tasks.core.spec.cohorts import Period
+from tasks.core.spec.conditions import Period
 
 EVERYBODY = "everybody_observed"
 Interval = Literal["overall", "year", "quarter", "month"]

@@ -5,27 +5,33 @@ blocks that they read are valid, so that one look at a file shows all of its fau
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from pydantic import BaseModel
 
 from tasks.core.explain import nearest
 from tasks.core.spec.checks_adjustment import ADJUSTMENT_CHECKS
+from tasks.core.spec.checks_bootstrap import BOOTSTRAP_CHECKS
+from tasks.core.spec.checks_centres import CENTRE_CHECKS
 from tasks.core.spec.checks_code_lists import CODE_LIST_CHECKS
 from tasks.core.spec.checks_curves import CURVE_CHECKS
 from tasks.core.spec.checks_describe import DESCRIBE_CHECKS
 from tasks.core.spec.checks_design import DESIGN_CHECKS, lists_of_design
 from tasks.core.spec.checks_estimands import ESTIMAND_CHECKS
 from tasks.core.spec.checks_gates import GATE_CHECKS
+from tasks.core.spec.checks_grace import GRACE_CHECKS
 from tasks.core.spec.checks_hazards import HAZARD_CHECKS
 from tasks.core.spec.checks_hindsight import HINDSIGHT_CHECKS
 from tasks.core.spec.checks_meta import META_CHECKS
 from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
 from tasks.core.spec.checks_parametric import PARAMETRIC_CHECKS
+from tasks.core.spec.checks_readings import READING_CHECKS
 from tasks.core.spec.checks_sensitivity import SENSITIVITY_CHECKS
 from tasks.core.spec.checks_survival_effects import SURVIVAL_EFFECT_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
 from tasks.core.spec.checks_time import TIME_CHECKS
+from tasks.core.spec.checks_verification import VERIFICATION_CHECKS
 from tasks.core.spec.checks_whole import WHOLE_CHECKS
 from tasks.core.spec.design import (
     Arm,
@@ -36,6 +42,8 @@ from tasks.core.spec.design import (
     DeviceArm,
     DeviceShownDesign,
     DrugArm,
+    GraceDesign,
+    StrategyArm,
 )
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.unread import BLOCKS_IN_PART, KEYS_OF_LISTS, Unread, lists_in_raw
@@ -82,6 +90,8 @@ def _arm_of(design: Design) -> tuple[type[Arm], str]:
     """Return the kind of arm of a design, and the key that makes it."""
     if isinstance(design, DeviceShownDesign):
         return DeviceArm, "shown"
+    if isinstance(design, GraceDesign):
+        return StrategyArm, "starts"
     return (CohortArm, "cohort") if isinstance(design, CohortDesign) else (DrugArm, "code_list")
 
 
@@ -145,10 +155,36 @@ def _adjusts_with_something(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("analyses",), what, "add covariates, or adjust by none.")
 
 
+def _arms_of_controls_are_arms(spec: StudySpec) -> Iterator[Fault]:
+    """What the arms of the study must be, those of each negative control must be too."""
+    roles = ("target", "comparator")
+    of_arms = [
+        c for c in CHECKS if "target" in c.blocks and c.find is not _arms_of_controls_are_arms
+    ]
+    for place, pair in enumerate(spec.negative_control_exposures if spec.has_trial else ()):
+        path = ("negative_control_exposures", place)
+        if {pair.target.id, pair.comparator.id} == {arm.id for arm in spec.arms}:
+            yield Fault(path, "the pair is the comparison of the study", "name other arms.")
+        for check in of_arms:
+            known = set(check.find(spec))
+            for fault in check.find(spec.exposed_as(pair)):
+                is_own = bool(fault.path) and fault.path[0] in roles
+                moved = replace(fault, path=(*path, *fault.path)) if is_own else fault
+                if fault not in known:
+                    yield moved
+
+
 CHECKS: tuple[Check, ...] = (
     Check(("design", "target", "comparator", "outcome"), _trial_is_whole),
     Check(("design", "target", "comparator", "device"), _fits_its_design),
     Check(("design", "target", "comparator"), _arms_differ),
+    Check(
+        (
+            *("negative_control_exposures", "design", "target", "comparator", "outcome"),
+            *("device", "code_lists", "cohorts", "analyses"),
+        ),
+        _arms_of_controls_are_arms,
+    ),
     Check(("design", "target", "comparator", "outcome"), _roles_have_lists_of_their_own),
     *(
         Check((block, "code_lists"), partial(_names_of_lists_agree, block), BLOCKS_IN_PART)
@@ -159,7 +195,10 @@ CHECKS: tuple[Check, ...] = (
     ),
     *(
         Check((block,), partial(_ids_are_unique, block), BLOCKS_IN_PART)
-        for block in ("sources", "code_lists", "cohorts", "covariates", "analyses")
+        for block in (
+            *("sources", "code_lists", "cohorts", "covariates", "analyses"),
+            "negative_control_exposures",
+        )
     ),
     Check(("analyses",), _analyses_are_named_freely, ("analyses",)),
     Check(("design", "analyses"), _one_primary),
@@ -167,6 +206,7 @@ CHECKS: tuple[Check, ...] = (
     Check(("analyses", "covariates"), _adjusts_with_something, ("covariates",)),
     *CODE_LIST_CHECKS,
     *DESIGN_CHECKS,
+    *GRACE_CHECKS,
     *ESTIMAND_CHECKS,
     *GATE_CHECKS,
     *HINDSIGHT_CHECKS,
@@ -176,8 +216,12 @@ CHECKS: tuple[Check, ...] = (
     *CURVE_CHECKS,
     *PARAMETRIC_CHECKS,
     *META_CHECKS,
+    *READING_CHECKS,
+    *CENTRE_CHECKS,
+    *VERIFICATION_CHECKS,
     *OUTCOME_CHECKS,
     *TIME_CHECKS,
+    *BOOTSTRAP_CHECKS,
     *SURVIVAL_EFFECT_CHECKS,
     *ADJUSTMENT_CHECKS,
     *WHOLE_CHECKS,

@@ -6,18 +6,8 @@ that day decides who is in it. Each check names the bias, the key and the way ou
 
 from collections.abc import Iterator
 
-from tasks.core.spec.cohorts import (
-    CirceCohort,
-    Cohort,
-    Condition,
-    Counted,
-    Events,
-    Group,
-    NativeCohort,
-    SqlCohort,
-    events_of,
-    with_nested,
-)
+from tasks.core.spec.cohorts import CirceCohort, Cohort, NativeCohort, SqlCohort
+from tasks.core.spec.conditions import Condition, Counted, Events, Group, events_of, with_nested
 from tasks.core.spec.design import (
     ENDS,
     CohortArm,
@@ -25,6 +15,7 @@ from tasks.core.spec.design import (
     ConditionOutcome,
     DeviceShownDesign,
     DrugArm,
+    GraceDesign,
     NewUserDesign,
 )
 from tasks.core.spec.earlier_use import asks_for_observation, is_new
@@ -35,9 +26,11 @@ from tasks.core.spec.whole import StudySpec
 CODE, IMMORTAL = "E_SPEC_DESIGN", "E_SPEC_IMMORTAL_TIME"
 STEPS_OF_DESIGN = frozenset(
     "records with_code in_cohort first_era first_image first_span in_observation in_one_arm "
-    "in_common_period has_prior_observation has_no_prior_outcome has_time_at_risk".split()
+    "in_common_period has_prior_observation has_no_prior_outcome has_time_at_risk "
+    "not_started_before".split()
 )
 """Names of the attrition's own steps; a rule of eligibility has another."""
+ENTRY, TREATMENT = "entry_cohort", "treatment_cohort"
 _OF_THE_DEVICE = ("device_inference", "device_reading", "reference_standard")
 
 
@@ -66,19 +59,6 @@ def conditions_at_time_zero(spec: StudySpec) -> Iterator[tuple[KeyPath, Conditio
         yield ("design", "eligibility", number, key), rule.condition
     for number, population in enumerate(design.populations):
         yield ("design", "populations", number, "require"), population.require
-
-
-def _grace_is_refused(spec: StudySpec) -> Iterator[Fault]:
-    if spec.design is not None and spec.design.grace_period_days > 0:
-        what = (
-            "a grace period leaves persons compatible with both strategies for some days; "
-            "that needs clone-censor-weight, which this version has for registry tables only"
-        )
-        fix = (
-            "set it to 0, and let assignment fall on time zero; or deliver an analysis_table and "
-            "use method: clone_censor_weight."
-        )
-        yield Fault(("design", "grace_period_days"), what, fix, CODE)
 
 
 def _nothing_looks_after_time_zero(spec: StudySpec) -> Iterator[Fault]:
@@ -126,12 +106,13 @@ def _cohorts_are_no_arms(spec: StudySpec) -> Iterator[Fault]:
 
 
 def arms_by_cohort(spec: StudySpec) -> Iterator[tuple[str, int, Cohort]]:
-    """Yield the cohorts that are arms: role, place among the cohorts, cohort."""
-    for role in ("target", "comparator"):
-        arm = getattr(spec, role)
-        for number, cohort in enumerate(spec.cohorts):
-            if isinstance(arm, CohortArm) and cohort.id == arm.cohort:
-                yield role, number, cohort
+    """Yield the cohorts that decide who enters which arm: role, place among the cohorts, cohort."""
+    arms = {role: getattr(spec, role) for role in ("target", "comparator")}
+    named = {role: arm.cohort for role, arm in arms.items() if isinstance(arm, CohortArm)}
+    if isinstance(spec.design, GraceDesign):
+        named = {ENTRY: spec.design.entry_cohort, TREATMENT: spec.design.treatment_cohort}
+    for role, name in named.items():
+        yield from ((role, n, cohort) for n, cohort in enumerate(spec.cohorts) if cohort.id == name)
 
 
 def _arms_demand_no_future(spec: StudySpec) -> Iterator[Fault]:
@@ -270,6 +251,8 @@ def _new_users_are_new(spec: StudySpec) -> Iterator[Fault]:
         fix = "ask for as many days as a prescription may last, and more."
         yield _doubt(("design", "prior_observation_days"), what, fix, "W_PREVALENT_USERS")
     for role, number, cohort in arms_by_cohort(spec):
+        if role == TREATMENT:  # who started before time zero is left out
+            continue
         if isinstance(cohort, NativeCohort) and not is_new(cohort, eligibility):
             what = f"nothing keeps those out who had the event of the {role} before"
             fix = (
@@ -323,18 +306,17 @@ def _doubt(place: KeyPath, what: str, fix: str, code: str) -> Fault:
 
 _ROLES = ("design", "target", "comparator", "outcome")
 DESIGN_CHECKS: tuple[Check, ...] = (
-    Check(("design",), _grace_is_refused),
     Check(("design", "covariates"), _nothing_looks_after_time_zero, ("covariates",)),
     Check(("design",), _rules_have_names_of_their_own),
     Check((*_ROLES[1:], "cohorts"), _cohorts_are_known, ("cohorts",)),
     Check(("target", "comparator", "cohorts"), _cohorts_are_no_arms, ("cohorts",)),
-    Check(("target", "comparator", "cohorts"), _arms_demand_no_future, ("cohorts",)),
+    Check((*_ROLES[:3], "cohorts"), _arms_demand_no_future, ("cohorts",)),
     Check((*_ROLES, "cohorts", "code_lists"), _outcome_is_no_entry, ("cohorts",)),
     Check(("design",), _nothing_of_the_device_selects),
     Check(("design",), _outcome_is_observed),
     Check(("design",), _death_is_seen_where_it_competes),
     Check((*_ROLES[:3], "cohorts"), _new_users_are_new),
-    Check(("target", "comparator", "cohorts"), _rules_of_arms_can_be_read),
+    Check((*_ROLES[:3], "cohorts"), _rules_of_arms_can_be_read),
     Check(("design",), _prior_outcomes_are_dropped),
     Check(("design",), _risk_does_not_start_at_once),
     Check(("design", "device"), _device_is_the_approved_one),

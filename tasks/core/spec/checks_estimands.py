@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tasks.core.spec.analyses import Analysis
-from tasks.core.spec.estimands import METHODS_OF_MEASURES, Estimand
+from tasks.core.spec.design import GraceDesign
+from tasks.core.spec.estimands import KEYS_OF_MEASURES, METHODS_OF_MEASURES, Estimand
 from tasks.core.spec.faults import Check, Fault
 from tasks.core.spec.whole import StudySpec
 
@@ -73,14 +74,23 @@ def _primary_estimates_its_measure(spec: StudySpec) -> Iterator[Fault]:
     if spec.design is None:
         return
     for estimand in spec.design.estimands:
-        needed = METHODS_OF_MEASURES[estimand.summary_measure]
+        measure = estimand.summary_measure
+        methods, key = _methods_of(spec, estimand), KEYS_OF_MEASURES.get(measure)
         for place, analysis in _of_the_lake(spec):
             is_primary = analysis.role == "primary" and analysis in _serving(spec, estimand)
-            if is_primary and analysis.method != needed:
-                said = f"does not estimate the {estimand.summary_measure} of its estimand"
+            asks = key is None or analysis.method == methods[0] or bool(getattr(analysis, key))
+            if is_primary and (analysis.method not in methods or not asks):
+                said = f"does not estimate the {measure} of its estimand"
                 what = f"method {analysis.method} {said}"
-                fix = f"use method {needed}, or change summary_measure of {estimand.id}."
+                need = f"method {methods[0]}" if asks else f"{key} with {analysis.method}"
+                fix = f"use {need}, or change summary_measure of {estimand.id}."
                 yield Fault(("analyses", place, "method"), what, fix, CODE)
+
+
+def _methods_of(spec: StudySpec, estimand: Estimand) -> tuple[str, ...]:
+    if isinstance(spec.design, GraceDesign):
+        return ("clone_censor_weight",)
+    return METHODS_OF_MEASURES[estimand.summary_measure]
 
 
 def _hazard_ratio_has_an_absolute_companion(spec: StudySpec) -> Iterator[Fault]:

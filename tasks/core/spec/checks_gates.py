@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.faults import Check, Fault, KeyPath
+from tasks.core.spec.gates import SEALING, Waiver
 from tasks.core.spec.whole import StudySpec
 
 CODE = "E_SPEC_GATE"
@@ -46,6 +47,9 @@ def _only_comparisons_declare(spec: StudySpec) -> Iterator[Fault]:
 
 def _waivers_open_something(spec: StudySpec) -> Iterator[Fault]:
     for place, waiver in enumerate(spec.waivers):
+        if waiver.gate == SEALING:
+            yield from _tells_an_analysis(spec, waiver, place)
+            continue
         gates = [gate for gate in spec.gates if gate.name == waiver.gate]
         bound = {a.id for gate in gates for a in spec.bound_by(gate)}
         if not gates:
@@ -55,6 +59,16 @@ def _waivers_open_something(spec: StudySpec) -> Iterator[Fault]:
             what = f"analysis {waiver.analysis} does not declare gate {waiver.gate}"
             fix = f"name one of {', '.join(sorted(bound)) or 'those that declare it'}."
             yield Fault(("waivers", place, "analysis"), what, fix, CODE)
+
+
+def _tells_an_analysis(spec: StudySpec, waiver: Waiver, place: int) -> Iterator[Fault]:
+    """Yield the faults of a waiver of sealing: it names one analysis that waits for nothing."""
+    free = [a.id for a in spec.analyses if not a.gates and a.planned is None]
+    if waiver.analysis not in free:
+        what = f"{waiver.analysis or 'every analysis'} cannot be told while others wait"
+        named = ", ".join(free) or "none here"
+        fix = f"name one that declares no gates and no planned look: {named}."
+        yield Fault(("waivers", place, "analysis"), what, fix, CODE)
 
 
 def _looks_are_of_the_primary(spec: StudySpec) -> Iterator[Fault]:

@@ -67,15 +67,18 @@ def _variant(analysis: Analysis, table: AnalysisTable | None, path: KeyPath) -> 
 def _predicts(
     analysis: Analysis, at: Mapping[str, Value], table: AnalysisTable, path: KeyPath
 ) -> Iterator[Fault]:
-    """Every column of the terms has one value, of its kind; nothing else has."""
-    wanted = set(columns_in(analysis.parsed_terms))
-    if analysis.strata:
-        what = "a model with strata has a baseline in each, and predict says of none"
-        yield Fault((*path, "predict"), what, "write the strata as terms, or remove predict.")
+    """Every column of the terms and every stratum has one value, of its kind; nothing else has."""
+    of_terms = set(columns_in(analysis.parsed_terms))
+    wanted = of_terms | set(analysis.strata)
     for name in sorted(wanted ^ set(at)):
         what = f"{name} has no value" if name in wanted else f"{name} is not among the terms"
-        yield Fault((*path, "predict", "at"), what, "give each column of terms one value.")
-    for name in sorted(wanted & set(at)):
+        fix = "give each column of terms and strata one value."
+        yield Fault((*path, "predict", "at"), what, fix)
+    for name in sorted((wanted - of_terms) & set(at)):
+        if not isinstance(at[name], str):
+            what = f"{name} names a stratum by {at[name]!r}, which is no text"
+            yield Fault((*path, "predict", "at", name), what, "write the stratum between quotes.")
+    for name in sorted(of_terms & set(at)):
         if fault := _misfit(table, name, at[name]):
             yield Fault((*path, "predict", "at", name), *fault)
 

@@ -93,15 +93,19 @@ def _suits_gee(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iter
 
 
 def _has_waves(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:
-    if analysis.correlation == "ar1" and analysis.wave is None:
-        what = "ar1 needs the order of the rows of a cluster"
+    kind = analysis.correlation
+    if kind in _OF_WAVES and analysis.wave is None:
+        what = f"{kind} needs the order of the rows of a cluster"
         yield Fault((*path, "wave"), what, "add wave: a column declared number.")
-    if analysis.wave is not None and analysis.correlation != "ar1":
-        what = f"wave orders rows for ar1, and the correlation is {analysis.correlation}"
+    if analysis.wave is not None and kind not in _OF_WAVES:
+        what = f"wave orders rows for {' and '.join(_OF_WAVES)}, and the correlation is {kind}"
         yield Fault((*path, "wave"), what, "write correlation: ar1, or remove wave.")
     if analysis.wave is not None and type_of(source.columns, analysis.wave) != "number":
         what = f"column {analysis.wave} is not declared as number of source {source.id}"
         yield Fault((*path, "wave"), what, f"declare it: columns: {{{analysis.wave}: number}}.")
+
+
+_OF_WAVES = ("ar1", "unstructured")
 
 
 def _is_a_series(source: SeriesTable, analysis: Analysis, path: KeyPath) -> Iterator[Fault]:

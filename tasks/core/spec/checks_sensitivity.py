@@ -19,13 +19,15 @@ _OF_RATIOS = (
     "odds_ratio",
     "cumulative_incidence",
 )
+_CALIBRATED = (*_OF_RATIOS, "rmst_difference")
 _OF_TABLES = (*_OF_RATIOS, "incidence_rate", "mean_difference", "coefficient", "ate", "risk")
 
 
 def _controls_need_a_comparison(spec: StudySpec) -> Iterator[Fault]:
-    if spec.negative_controls and not spec.has_trial:
-        what = "negative controls are outcomes of a comparison, and the study has none"
-        yield Fault(("negative_controls",), what, "remove them, or add the comparison.")
+    for block in ("negative_controls", "negative_control_exposures"):
+        if getattr(spec, block) and not spec.has_trial:
+            what = "negative controls belong to a comparison, and the study has none"
+            yield Fault((block,), what, "remove them, or add the comparison.")
 
 
 def _controls_are_other_outcomes(spec: StudySpec) -> Iterator[Fault]:
@@ -40,6 +42,10 @@ def _controls_are_other_outcomes(spec: StudySpec) -> Iterator[Fault]:
             what = f"{control.id} is an arm, the outcome, or another negative control"
             yield Fault(path, what, "name each negative control once.")
         taken.add(control.id)
+    for place, pair in enumerate(spec.negative_control_exposures):
+        if pair.id in taken:
+            what = f"{pair.id} is an arm, the outcome, or another negative control"
+            yield Fault(("negative_control_exposures", place, "id"), what, "rename the pair.")
 
 
 def _calibration_has_controls(spec: StudySpec) -> Iterator[Fault]:
@@ -51,20 +57,20 @@ def _calibration_has_controls(spec: StudySpec) -> Iterator[Fault]:
             what = "calibrate belongs to the arms of the lake"
             fix = "pool the controls as an effect_table with method empirical_calibration."
             yield Fault(path, what, fix)
-        elif not spec.negative_controls:
+        elif not (spec.negative_controls or spec.negative_control_exposures):
             what = "there are no negative controls to calibrate by"
             yield Fault(path, what, "add negative_controls: outcomes that neither arm can change.")
-        elif not _gives_ratio(analysis.rule):
-            what = f"method {analysis.method} gives no ratio of the arms"
+        elif not _is_calibrated(analysis.rule):
+            what = f"method {analysis.method} gives no ratio or difference of the arms"
             yield Fault(path, what, f"choose one of {', '.join(_lake_methods())}.")
 
 
-def _gives_ratio(rule: MethodRule) -> bool:
-    return rule.lake_estimate in _OF_RATIOS
+def _is_calibrated(rule: MethodRule) -> bool:
+    return rule.lake_estimate in _CALIBRATED
 
 
 def _lake_methods() -> tuple[str, ...]:
-    return tuple(name for name, rule in RULES.items() if _gives_ratio(rule))
+    return tuple(name for name, rule in RULES.items() if _is_calibrated(rule))
 
 
 def _e_value_has_no_effect(analysis: Analysis) -> bool:
@@ -126,7 +132,7 @@ def _subgroups_have_a_treatment(spec: StudySpec) -> Iterator[Fault]:
     tables = {source.id: source for source in spec.tables}
     for place, analysis in enumerate(spec.analyses):
         source, path = tables.get(analysis.source or ""), ("analyses", place, "subgroups")
-        if not analysis.subgroups:
+        if not analysis.subgroups or analysis.method in OF_READINGS:
             continue
         if not isinstance(source, AnalysisTable):
             fix = "restrict the analysis to a population of the design." * (source is None)
@@ -178,16 +184,32 @@ def _bias_can_be_analysed(spec: StudySpec) -> Iterator[Fault]:
 
 _LAWS_OF_HAZARDS = ("weibull_ph", "gompertz")
 _OF_EFFECTS = ("empirical_calibration", "e_value")
-_DIFFERENCES = ("mean_difference", "risk_difference", "proportion")
+OF_READINGS = ("accuracy", "accuracy_meta", "leave_one_centre_out")
+"""Methods that have subgroups of cases, or refuse them by themselves."""
+_DIFFERENCES = (
+    "mean_difference",
+    "risk_difference",
+    "rate_difference",
+    "rmst_difference",
+    "proportion",
+)
 
 SENSITIVITY_CHECKS: tuple[Check, ...] = (
-    Check(("negative_controls", "design", "outcome"), _controls_need_a_comparison),
     Check(
-        ("negative_controls", "target", "comparator", "outcome", "cohorts"),
+        ("negative_controls", "negative_control_exposures", "design", "outcome"),
+        _controls_need_a_comparison,
+    ),
+    Check(
+        (
+            *("negative_controls", "negative_control_exposures"),
+            *("target", "comparator", "outcome", "cohorts"),
+        ),
         _controls_are_other_outcomes,
         ("cohorts",),
     ),
-    Check(("negative_controls", "analyses"), _calibration_has_controls),
+    Check(
+        ("negative_controls", "negative_control_exposures", "analyses"), _calibration_has_controls
+    ),
     Check(("analyses",), _e_values_are_of_effects),
     Check(("analyses",), _missing_data_has_terms),
     Check(("sources", "analyses"), _bias_can_be_analysed),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tasks.core.spec.analyses import Analysis
 from tasks.core.spec.faults import Check, Fault, KeyPath
-from tasks.core.spec.methods import OF_SURVIVAL
+from tasks.core.spec.methods import BY_MODELS, OF_SURVIVAL
 from tasks.core.spec.sources import AnalysisTable
 from tasks.core.spec.table_fields import reads_time
 from tasks.core.spec.terms import columns_in
@@ -55,4 +55,21 @@ def _has_models(source: AnalysisTable, analysis: Analysis, path: KeyPath) -> Ite
             yield Fault((*path, key), what, f"remove {treatment} from {key}.")
 
 
-SURVIVAL_EFFECT_CHECKS: tuple[Check, ...] = (Check(("sources", "analyses"), _survival_effects_fit),)
+def _lake_effects_fit(spec: StudySpec) -> Iterator[Fault]:
+    """Models of follow-up of the lake's arms have the covariates of the study for terms."""
+    for place, analysis in enumerate(spec.analyses):
+        if analysis.source is None and analysis.method in BY_MODELS:
+            path: KeyPath = ("analyses", place)
+            yield from _has_days(analysis, path)
+            if analysis.adjustment != "none":
+                what = f"{analysis.method} adjusts by its models, and {analysis.adjustment} as well"
+                yield Fault((*path, "adjustment"), what, "write adjustment: none.")
+            if not spec.covariates:
+                what = f"{analysis.method} adjusts by the covariates, and the study has none"
+                yield Fault((*path, "method"), what, "add covariates.")
+
+
+SURVIVAL_EFFECT_CHECKS: tuple[Check, ...] = (
+    Check(("sources", "analyses"), _survival_effects_fit),
+    Check(("analyses", "covariates"), _lake_effects_fit),
+)

@@ -17,6 +17,7 @@ _MAY_BOOTSTRAP = {
     "cox": "std_error: bootstrap",
     "kaplan_meier": "censoring_terms",
     "rmst": "censoring_terms",
+    "cumulative_incidence": "std_error: bootstrap",
 }
 
 
@@ -145,25 +146,15 @@ def _bootstraps_are_told_and_valid(spec: StudySpec) -> Iterator[Fault]:
         rule = _MAY_BOOTSTRAP.get(analysis.method)
         if rule is None:
             continue
-        asked = bool(getattr(analysis, rule.split(":")[0])) and (
-            analysis.method != "cox" or analysis.std_error == "bootstrap"
-        )
+        rule = rule if analysis.source else "std_error: bootstrap"
+        asked = analysis.std_error == "bootstrap" or analysis.censoring_terms is not None
         given = [key for key in _BOOTSTRAP_KEYS if getattr(analysis, key) is not None]
-        if asked and analysis.source is None and analysis.method == "cox":
-            yield _of_lake(place, analysis)
-        elif asked and analysis.seed is None:
+        if asked and analysis.seed is None:
             what = "a bootstrap needs seed: the same seed gives the same numbers"
             yield Fault(("analyses", place, "seed"), what, "add seed: 1, or another number.")
         elif given and not asked:
             what = f"{' and '.join(given)} belong to {rule}"
             yield Fault(("analyses", place, given[0]), what, "remove them, or ask for it.")
-
-
-def _of_lake(place: int, analysis: Analysis) -> Fault:
-    what = "the bootstrap of a Cox model is of registry tables, not of arms of the lake"
-    if analysis.adjustment == "matched":
-        what = "the bootstrap is not valid for nearest-neighbour matching"
-    return Fault(("analyses", place, "std_error"), what, "write std_error: robust.")
 
 
 TIME_CHECKS: tuple[Check, ...] = (

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 
-from tasks.core.spec.cohorts import (
-    Condition,
-    Counted,
-    Group,
-    NativeCohort,
-)
+from tasks.core.spec.checks_design import arms_by_cohort
+from tasks.core.spec.cohorts import NativeCohort
+from tasks.core.spec.conditions import Condition, Counted, Group
 from tasks.core.spec.covariates import MeasurementCovariates
 from tasks.core.spec.faults import Check, Fault, KeyPath
 from tasks.core.spec.whole import StudySpec
@@ -83,9 +80,8 @@ def _counts(condition: Condition) -> Iterator[Counted]:
 
 
 def _time_zero_is_the_entry(spec: StudySpec) -> Iterator[Fault]:
-    arms = {getattr(arm, "cohort", None) for arm in (spec.target, spec.comparator)} - {None}
-    for place, cohort in enumerate(spec.cohorts):
-        if cohort.id not in arms or not isinstance(cohort, NativeCohort) or not cohort.clip:
+    for _, place, cohort in arms_by_cohort(spec):
+        if not isinstance(cohort, NativeCohort) or not cohort.clip:
             continue
         if cohort.clip.start is not None:
             what = (
@@ -102,5 +98,5 @@ WHOLE_CHECKS: tuple[Check, ...] = (
     Check(("design", "covariates"), _missing_rules_need_arms),
     Check(("design",), _same_visit_needs_a_visit),
     Check(("cohorts",), _exclusions_see_nothing_unobserved),
-    Check(("cohorts", "target", "comparator"), _time_zero_is_the_entry),
+    Check(("design", "cohorts", "target", "comparator"), _time_zero_is_the_entry),
 )

@@ -7,10 +7,12 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Days, Frozen, Id, Text
-from tasks.core.spec.cohorts import Events, Rule
+from tasks.core.spec.cohorts import Rule
+from tasks.core.spec.conditions import Events
 from tasks.core.spec.estimands import Estimand, Observability, Strategies, StudyPopulation
 
 SHOWN, NOT_SHOWN = "ai_shown", "ai_not_shown"
+STARTS, DOES_NOT_START = "start", "do_not_start"
 
 
 class Device(Frozen):
@@ -69,21 +71,33 @@ class CohortArm(Frozen):
         return f"arm_{self.cohort}"
 
 
-_ARMS = {"shown": "device_arm", "cohort": "cohort_arm"}
+class StrategyArm(Frozen):
+    """One strategy of a grace period; everybody follows both until they depart from one."""
+
+    name: Text
+    starts: Annotated[bool, Field(description="Treatment starts within the grace period.")]
+
+    @property
+    def id(self) -> str:
+        """Name of the strategy in every table."""
+        return STARTS if self.starts else DOES_NOT_START
+
+
+_ARMS = {"shown": "device_arm", "cohort": "cohort_arm", "starts": "strategy_arm"}
+_MADE = {"DeviceArm": "device_arm", "CohortArm": "cohort_arm", "StrategyArm": "strategy_arm"}
 
 
 def _kind_of_arm(value: object) -> str:
     if isinstance(value, Mapping):
         return next((tag for key, tag in _ARMS.items() if key in value), "drug_arm")
-    if isinstance(value, CohortArm):
-        return "cohort_arm"
-    return "device_arm" if isinstance(value, DeviceArm) else "drug_arm"
+    return _MADE.get(type(value).__name__, "drug_arm")
 
 
 Arm = Annotated[
     Annotated[DrugArm, Tag("drug_arm")]
     | Annotated[DeviceArm, Tag("device_arm")]
-    | Annotated[CohortArm, Tag("cohort_arm")],
+    | Annotated[CohortArm, Tag("cohort_arm")]
+    | Annotated[StrategyArm, Tag("strategy_arm")],
     Discriminator(_kind_of_arm),
 ]
 
@@ -121,6 +135,15 @@ Outcome = Annotated[
     Annotated[ConditionOutcome, Tag("conditions")] | Annotated[CohortOutcome, Tag("cohort")],
     Discriminator(_kind_of_outcome),
 ]
+
+
+class ControlExposures(Frozen):
+    """Two arms between which the outcome of the study cannot differ."""
+
+    id: Id
+    name: Text
+    target: Arm
+    comparator: Arm
 
 
 class EraAnchor(Frozen):
@@ -168,7 +191,7 @@ class _Trial(Frozen):
     ]
     grace_period_days: Annotated[
         Days,
-        Field(description="Above 0 a strategy is not known at time zero; this version refuses it."),
+        Field(description="Above 0 in the design start_within_grace, and in no other."),
     ] = 0
     prior_observation_days: Days
     prior_outcome_days: Annotated[
@@ -280,6 +303,28 @@ class DeviceShownDesign(_Trial):
         return _with_risk_in_order(self, self.risk_start, self.risk_end)
 
 
+class GraceDesign(_Trial):
+    """A target trial of starting a treatment within a grace period, or not starting within it.
+
+    Time zero is the start of a person's first span of `entry_cohort`, on which everybody who has
+    not started before is eligible for both strategies. The treatment starts with the first span
+    of `treatment_cohort` on or after time zero.
+    """
+
+    type: Literal["start_within_grace"]
+    time_zero: Literal["cohort_start"]
+    entry_cohort: Annotated[Id, Field(description="Cohort by whose first span persons enter.")]
+    treatment_cohort: Annotated[
+        Id, Field(description="Cohort whose first span from time zero on starts the treatment.")
+    ]
+    risk_start: ZeroAnchor
+    risk_end: ZeroAnchor
+
+    @model_validator(mode="after")
+    def _risk_follows_time_zero(self) -> Self:
+        return _with_risk_in_order(self, self.risk_start, self.risk_end)
+
+
 Anchor = EraAnchor | SpanAnchor | ZeroAnchor
 Trial = TypeVar("Trial", bound=_Trial)
 ENDS = ("era_end", "cohort_end")
@@ -294,4 +339,6 @@ def _with_risk_in_order(design: Trial, start: Anchor, end: Anchor) -> Trial:
     return design
 
 
-Design = Annotated[NewUserDesign | DeviceShownDesign | CohortDesign, Field(discriminator="type")]
+Design = Annotated[
+    NewUserDesign | DeviceShownDesign | CohortDesign | GraceDesign, Field(discriminator="type")
+]

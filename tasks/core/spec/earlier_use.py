@@ -2,16 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from tasks.core.spec.cohorts import (
-    Condition,
-    Counted,
-    Events,
-    Group,
-    NativeCohort,
-    ObservedRule,
-    Rule,
-    Window,
-)
+from tasks.core.spec.cohorts import NativeCohort, Rule
+from tasks.core.spec.conditions import Condition, Counted, Events, Group, ObservedRule, Window
 
 LONG_DAYS = 180
 """A window that reaches back so far, or is open, holds a last prescription."""

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tasks.core.spec.base import AS_TUPLE, Frozen, Id, Text
-from tasks.core.spec.cohorts import Condition
+from tasks.core.spec.conditions import Condition
+from tasks.core.spec.methods import BY_MODELS
 
 SummaryMeasure = Literal[
     "hazard_ratio",
@@ -15,15 +16,20 @@ SummaryMeasure = Literal[
     "rate_ratio",
     "rate_difference",
 ]
-METHODS_OF_MEASURES: dict[str, str] = {
-    "hazard_ratio": "cox",
-    "risk_difference": "cumulative_incidence",
-    "risk_ratio": "cumulative_incidence",
-    "rmst_difference": "rmst",
-    "rate_ratio": "incidence_rate",
-    "rate_difference": "incidence_rate",
+METHODS_OF_MEASURES: dict[str, tuple[str, ...]] = {
+    "hazard_ratio": ("cox",),
+    "risk_difference": ("cumulative_incidence", *BY_MODELS),
+    "risk_ratio": ("cumulative_incidence", *BY_MODELS),
+    "rmst_difference": ("rmst", *BY_MODELS),
+    "rate_ratio": ("incidence_rate",),
+    "rate_difference": ("incidence_rate",),
 }
-"""The method of an analysis that estimates a summary measure."""
+"""The methods of an analysis that estimate a summary measure, the plain one first."""
+KEYS_OF_MEASURES = {"risk_difference": "table_days", "risk_ratio": "table_days"}
+KEYS_OF_MEASURES |= {"rmst_difference": "horizon_days"}
+"""The key that has one of several measures of a method estimated."""
+MEASURES_OF_STRATEGIES = ("risk_difference", "risk_ratio", "rmst_difference")
+"""Those that clone_censor_weight estimates, of strategies with a grace period."""
 
 
 class Strategies(Frozen):

@@ -19,6 +19,8 @@ GateName = Literal[
     "ease",
     "mdrr",
 ]
+SEALING = "sealing"
+"""What a waiver names in place of a gate, to let an analysis be told while others wait."""
 OF_ADJUSTMENT = ("max_smd", "ess")
 """Gates that look at one adjustment; the others look at the people, the scores or the model."""
 OF_ANALYSIS = ("events_per_parameter", "convergence")
@@ -39,9 +41,15 @@ DeclaredGates = Annotated[
 
 
 class Waiver(Frozen):
-    """A gate that need not pass: who decided it, when and why."""
+    """A gate that need not pass, or an analysis told while others wait: who, when and why."""
 
-    gate: GateName
+    gate: Annotated[
+        GateName | Literal["sealing"],
+        Field(
+            description="The gate; `sealing` lets `analysis`, which declares no gates, be told "
+            "while an analysis of the same outcome waits."
+        ),
+    ]
     analysis: Annotated[
         Id | None, Field(description="Only for this analysis; for all when left out.")
     ] = None

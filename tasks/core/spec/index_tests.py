@@ -5,6 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tasks.core.spec.base import AS_TUPLE, Frozen
+from tasks.core.spec.reader_studies import AgreementOf, ReaderStudy
+from tasks.core.spec.sample_sizes import SampleSize
+from tasks.core.spec.verification import ImperfectReference, Verification
 
 
 class IndexTest(Frozen):
@@ -53,3 +56,46 @@ class Hypothesis(Frozen):
         if self.claim != "superiority" and not self.margin:
             raise ValueError(f"{self.claim} needs a margin above 0")
         return self
+
+
+class AcrossCentres(Frozen):
+    """How sensitivity and specificity of centres are pooled together."""
+
+    model: Annotated[
+        Literal["glmm", "reml", "ml"],
+        Field(description="Binomial-normal (glmm), or Reitsma's normal model by reml or ml."),
+    ] = "glmm"
+    add_half: Annotated[
+        Literal["if_any_zero", "everywhere", "centres_with_zero", "none"],
+        Field(description="Where reml and ml add a half to all four cells of a centre."),
+    ] = "if_any_zero"
+
+
+class ReadingKeys(Frozen):
+    """Keys of the analyses of readings."""
+
+    index_test: Annotated[
+        IndexTest | None, Field(description="When the score of a reading is a positive result.")
+    ] = None
+    hypothesis: Annotated[
+        Hypothesis | None, Field(description="The margin of a comparison, and what it shows.")
+    ] = None
+    reader_study: Annotated[
+        ReaderStudy | None, Field(description="What a reader study measures and speaks for.")
+    ] = None
+    agreement: Annotated[
+        AgreementOf | None, Field(description="On what readers are asked to agree.")
+    ] = None
+    sample_size: Annotated[
+        SampleSize | None, Field(description="Planned numbers, told beside those reached.")
+    ] = None
+    verification: Annotated[
+        Verification | None, Field(description="How cases that were not verified are made up for.")
+    ] = None
+    imperfect_reference: Annotated[
+        ImperfectReference | None,
+        Field(description="What is taken to be so where no reference standard is right."),
+    ] = None
+    across_centres: Annotated[
+        AcrossCentres | None, Field(description="How centres are pooled; glmm when left out.")
+    ] = None

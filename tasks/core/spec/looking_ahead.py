@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.core.domains import domains
-from tasks.core.spec.cohorts import Condition, Counted, Events, Group, ObservedRule, Window
+from tasks.core.spec.conditions import Condition, Counted, Events, Group, ObservedRule, Window
 
 Place = tuple[str | int, ...]
 _LATER = re.compile(

@@ -87,13 +87,17 @@ ADJUSTMENT_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "matched": (*_SCORE, "caliper_sd", "ratio", "exact"),
     "stratified": (*_SCORE, "n_strata"),
     "entropy_balanced": ("propensity",),
+    "initiation_weights": (),
 }
 """The keys of an analysis that each adjustment uses."""
 ADJUSTMENT_KEYS = tuple(dict.fromkeys(key for keys in ADJUSTMENT_OPTIONS.values() for key in keys))
+INITIATION = "initiation_weights"
+"""The adjustment of strategies with a grace period: for who starts when."""
 WEIGHTED = ("iptw_ate", "iptw_att", "overlap", "entropy_balanced")
 
 _WHOSE = ("person_id", "reader", "modality", "site", "weight")
-_CONDUCT = ("reference_standard", "reference_uses_index", "reference_delay", "treated_between")
+_READ_BY = ("person_id", "reader", "modality", "site")
+_CONDUCT = ("reference_standard", "reference_uses_index", "reference_delay_days", "treated_between")
 
 RULES: Mapping[str, MethodRule] = {
     "cox": MethodRule(
@@ -125,7 +129,7 @@ RULES: Mapping[str, MethodRule] = {
         "survival",
         keys=(
             *("table_days", "by", "conf_type", "quantiles", "landmark_days", "cluster"),
-            *OF_LOSS,
+            *("std_error", *OF_LOSS),
         ),
         lake_estimate="survival",
         is_grouped=True,
@@ -157,7 +161,7 @@ RULES: Mapping[str, MethodRule] = {
     ),
     "rmst": MethodRule(
         "rmst",
-        keys=("horizon_days", "by", "terms", "landmark_days", *OF_LOSS),
+        keys=("horizon_days", "by", "terms", "landmark_days", "std_error", *OF_LOSS),
         table_needs=("horizon_days",),
         lake_needs=("horizon_days",),
         lake_estimate="rmst_difference",
@@ -167,7 +171,10 @@ RULES: Mapping[str, MethodRule] = {
     ),
     "cumulative_incidence": MethodRule(
         "cumulative_incidence",
-        keys=("table_days", "by", "conf_type", "variance", "landmark_days"),
+        keys=(
+            *("table_days", "by", "conf_type", "variance", "landmark_days"),
+            *("std_error", "replicates", "seed", "bootstrap_interval"),
+        ),
         lake_estimate="cumulative_incidence",
         is_grouped=True,
         takes_entry=True,
@@ -245,6 +252,8 @@ RULES: Mapping[str, MethodRule] = {
             *("interval_days", "replicates", "seed", "bootstrap_interval"),
         ),
         table_needs=("grace_days", "seed"),
+        lake_needs=("seed",),
+        lake_estimate="risk_difference",
         takes_start=True,
         takes_entry=True,
     ),
@@ -296,6 +305,7 @@ RULES: Mapping[str, MethodRule] = {
         outcome=_OR_TIME,
         keys=("terms", "effect", *OF_SURVIVAL),
         table_needs=("terms",),
+        lake_estimate="risk_difference",
         takes_weights=False,
     ),
     "aipw": MethodRule(
@@ -303,6 +313,7 @@ RULES: Mapping[str, MethodRule] = {
         outcome=_OR_TIME,
         keys=("terms", "effect", *_OF_SCORE, *OF_SURVIVAL, "censoring_terms"),
         table_needs=("terms", "propensity"),
+        lake_estimate="risk_difference",
         takes_weights=False,
     ),
     "tmle": MethodRule(
@@ -332,6 +343,65 @@ RULES: Mapping[str, MethodRule] = {
         keys=("index_test", "hypothesis"),
         reads=(*_WHOSE, *_CONDUCT, "score", "output", "verified"),
     ),
+    "mrmc": MethodRule(
+        "auc",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("reader_study", "index_test", "hypothesis"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified"),
+    ),
+    "agreement": MethodRule(
+        "kappa",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("agreement", "index_test"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified"),
+        may_lack=("truth",),
+    ),
+    "reading_time": MethodRule(
+        "reading_time",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("reader_study", "hypothesis"),
+        takes_weights=False,
+        reads=(*_READ_BY, "reading_seconds"),
+    ),
+    "verification_bias": MethodRule(
+        "sensitivity",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("index_test", "verification"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified", "verification_covariates"),
+        may_lack=("truth",),
+    ),
+    "latent_class": MethodRule(
+        "sensitivity",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("index_test", "imperfect_reference"),
+        takes_weights=False,
+        reads=(*_READ_BY, "score", "output", "verified"),
+        may_lack=("truth",),
+    ),
+    "accuracy_meta": MethodRule(
+        "sensitivity",
+        kinds=("reading_table", "two_by_two_table"),
+        outcome="none",
+        keys=("index_test", "across_centres", "terms"),
+        reads=("person_id", "modality", "site", "score", "output", "verified"),
+        takes_weights=False,
+    ),
+    "leave_one_centre_out": MethodRule(
+        "sensitivity",
+        kinds=("reading_table", "two_by_two_table"),
+        outcome="none",
+        keys=("index_test", "hypothesis", "knapp_hartung"),
+        reads=("person_id", "modality", "site", "score", "output", "verified"),
+        takes_weights=False,
+    ),
 }
 
 
@@ -356,9 +426,11 @@ METHOD_KEYS: tuple[str, ...] = tuple(
 """Keys of an analysis that belong to some methods only."""
 TABLE_KEYS = (
     *("terms", "strata", "cluster", "by", "predict", "penalty", "landmark_days", "hc", "cr"),
-    *("exposure", "wave", "censoring_terms", "model_per_arm", "cumulative"),
+    *("exposure", "wave", "censoring_terms", "cumulative", "grace_days"),
 )
 """Those that only the analysis of a registry table has."""
+BY_MODELS = ("g_computation", "aipw")
+"""Those that adjust two arms of the lake by models that have its covariates."""
 METHODS_OF_TREATMENT = (
     "mean_difference",
     "g_computation",

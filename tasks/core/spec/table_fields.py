@@ -141,6 +141,37 @@ def group_column(source: TableSource, analysis: Analysis) -> str | None:
     return None if name is None or source.columns[name] == "number" else name
 
 
+def columns_compared(source: TableSource, analysis: Analysis) -> set[str]:
+    """Return every column whose levels an analysis may hold against one another."""
+    found = {analysis.by, *columns_in(analysis.parsed_terms), *analysis.strata}
+    if isinstance(source, AnalysisTable) and not _is_of_terms_alone(analysis):
+        found |= {group_column(source, analysis), source.roles.treatment}
+        found |= {start.column for start in (source.roles.treatment_start,) if start}
+    return {name for name in found if name}
+
+
+def _is_of_terms_alone(analysis: Analysis) -> bool:
+    """Whether a model says nothing of a treatment that is not among its terms."""
+    by_terms = analysis.rule.models_groups or "terms" in analysis.rule.table_needs
+    return by_terms and analysis.terms is not None and analysis.adjustment == "none"
+
+
+def arm_columns(source: TableSource, analysis: Analysis) -> set[str]:
+    """Return the columns of the arms of an analysis: the treatment if it has it, or all columns."""
+    compared = columns_compared(source, analysis)
+    if not isinstance(source, AnalysisTable):
+        return compared
+    return compared & {source.roles.treatment} or compared
+
+
+def outcome_columns(source: TableSource) -> set[str]:
+    """Return the columns that tell the outcome of a table; its name where no role does."""
+    if not isinstance(source, AnalysisTable):
+        return {source.table}
+    coded = (source.roles.event, source.roles.outcome)
+    return {one.column for one in coded if one is not None}
+
+
 def reads_treatment_path(source: AnalysisTable, analysis: Analysis) -> bool:
     """Whether an analysis reads from intervals when treatment starts and stops."""
     is_of_time = analysis.rule.takes_start or analysis.method == "sequential_trials"
@@ -165,6 +196,8 @@ def _names_of_readings(source: ReadingTable, analysis: Analysis) -> Iterator[str
     wanted = {"case_id", "truth", *analysis.rule.reads}
     yield from (field.name for field in role_fields(source) if field.name in wanted)
     named = (*analysis.subgroups, *((analysis.by,) if analysis.by else ()))
+    if "verification_covariates" in wanted:
+        named = (*named, *source.roles.verification_covariates)
     yield from (f"x_{name}" for name in (*named, *columns_in(analysis.parsed_terms)))
 
 

@@ -16,14 +16,14 @@ from tasks.core.spec.characterisation import Characterisation
 from tasks.core.spec.code_lists import CodeList
 from tasks.core.spec.cohorts import Cohort
 from tasks.core.spec.covariates import Covariate
-from tasks.core.spec.design import Arm, Design, Device, Outcome
+from tasks.core.spec.design import Arm, ControlExposures, Design, Device, Outcome
 from tasks.core.spec.estimands import Estimand
 from tasks.core.spec.gates import Waiver
-from tasks.core.spec.methods import ADJUSTMENT_OPTIONS
+from tasks.core.spec.methods import ADJUSTMENT_OPTIONS, INITIATION
 from tasks.core.spec.sources import LakeSource, Source, TableSource
 from tasks.core.spec.study import Privacy, Report, Study
 
-_ADJUSTMENTS = tuple(name for name in ADJUSTMENT_OPTIONS if name != "none")
+_ADJUSTMENTS = tuple(name for name in ADJUSTMENT_OPTIONS if name not in ("none", INITIATION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,15 @@ class StudySpec(Frozen):
             max_length=500,
             description="Outcomes that neither strategy can change; analyses that say "
             "`calibrate: true` are run on each.",
+        ),
+    ] = ()
+    negative_control_exposures: Annotated[
+        tuple[ControlExposures, ...],
+        AS_TUPLE,
+        Field(
+            max_length=100,
+            description="Pairs of arms between which the outcome cannot differ; analyses that say "
+            "`calibrate: true` are run on each, under the design of the study.",
         ),
     ] = ()
     covariates: Annotated[tuple[Covariate, ...], AS_TUPLE] = ()
@@ -160,6 +169,18 @@ class StudySpec(Frozen):
             raise UsageError(self.study.id, f"has no part {part}", fix)
         kept = {"sources": (self.lake,), "analyses": self.lake_analyses, "characterisation": None}
         return self.model_copy(update=kept)
+
+    @property
+    def exposed(self) -> tuple[tuple[str, ControlExposures, Self], ...]:
+        """Each pair of arms that is a negative control: schema of its people, pair, its study."""
+        pairs = enumerate(self.negative_control_exposures)
+        return tuple((f"control_exposure_{n}", pair, self.exposed_as(pair)) for n, pair in pairs)
+
+    def exposed_as(self, pair: ControlExposures) -> Self:
+        """Return the study with the arms of a negative control in place of its own."""
+        changed = {"target": pair.target, "comparator": pair.comparator, "characterisation": None}
+        alone = {"negative_controls": (), "negative_control_exposures": ()}
+        return self.model_copy(update=changed | alone)
 
     def adjustments_in(self, population: str | None) -> tuple[str, ...]:
         """Adjustments that some analysis of a population uses; None stands for everybody."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.core.spec.analyses import Analysis
-from tasks.core.spec.methods import METHODS_OF_TREATMENT
+from tasks.core.spec.methods import BY_MODELS, INITIATION, METHODS_OF_TREATMENT
 from tasks.core.spec.terms import columns_in
 from tasks.report.blocks import Block, Bullets, Run, Runs, runs
 from tasks.report.generic import items_of, said_of
@@ -20,7 +20,7 @@ _WITH_WEIGHTS = (
     "rmst",
     "cumulative_incidence",
 )
-_WITHOUT_ADJUSTMENT = ("describe", "accuracy")
+_WITHOUT_ADJUSTMENT = ("describe", "accuracy", "mrmc", "agreement", "reading_time")
 _MEASURES = {
     "cox": "hazard_ratio",
     "fine_gray": "subdistribution_hazard_ratio",
@@ -30,6 +30,7 @@ _MEASURES = {
     "nelson_aalen": "cumulative_hazard",
     "cumulative_incidence": "cumulative_incidence",
     "incidence_rate": "incidence_rate",
+    "clone_censor_weight": "risk_difference",
     **dict.fromkeys(METHODS_OF_TREATMENT, "mean_difference"),
 }
 
@@ -50,13 +51,24 @@ def adjustment_text(voice: Voice, analysis: Analysis) -> str:
     """Say how an analysis adjusts: by its model, strata and weights, or as its arms are."""
     source = source_of(voice, analysis)
     if source is None:
-        return voice.term("adjustment", analysis.adjustment)
+        return "; ".join(_of_lake(voice, analysis))
     if analysis.method in _WITHOUT_ADJUSTMENT:
         return ""
     parts = list(_of_table(voice, analysis, source)) or [voice.term("adjustment", "none")]
     if analysis.cluster:
         parts.append(voice("adjusting.cluster", column=analysis.cluster))
     return "; ".join(parts)
+
+
+def _of_lake(voice: Voice, analysis: Analysis) -> Iterator[str]:
+    """A method that adjusts by its models has all covariates of the study in them."""
+    if analysis.method not in BY_MODELS:
+        yield voice.term("adjustment", analysis.adjustment)
+        return
+    columns = ", ".join(covariate.id for covariate in voice.spec.covariates)
+    if analysis.method == "aipw":
+        yield voice("adjusting.score", columns=columns)
+    yield voice("adjusting.model", columns=columns)
 
 
 def _of_table(voice: Voice, analysis: Analysis, source: Any) -> Iterator[str]:
@@ -97,6 +109,8 @@ def measures_text(voice: Voice) -> str:
 def _measure(voice: Voice, analysis: Analysis) -> str:
     estimand = voice.spec.estimand_of(analysis)
     measure = estimand.summary_measure if estimand else _MEASURES.get(analysis.method, "")
+    if analysis.source is None and analysis.method in BY_MODELS and not estimand:
+        measure = "risk_difference" if analysis.table_days else "rmst_difference"
     known = measure or analysis.method
     return voice.term("summary_measure" if measure else "method", known)
 
@@ -112,6 +126,18 @@ def propensity(voice: Voice) -> list[Block]:
     said_so += [voice(f"propensity.{name}") for name in used]
     head = Run(voice("propensity.title") + ". ", tone="strong")
     return [paragraph(head, " ".join(said_so))]
+
+
+def initiation(voice: Voice) -> list[Block]:
+    """Say how clones of a grace period are censored and weighted, where the study makes some."""
+    cloned = [a for a in voice.spec.lake_analyses if a.rule.takes_start]
+    if not voice.spec.has_trial or not cloned:
+        return []
+    is_adjusted = any(analysis.adjustment == INITIATION for analysis in cloned)
+    named = ", ".join(covariate.id for covariate in voice.spec.covariates)
+    covariates = named if is_adjusted and named else voice("initiation.none")
+    head = Run(voice("initiation.title") + ". ", tone="strong")
+    return [paragraph(head, voice("initiation.text", covariates=covariates))]
 
 
 def sensitivity(voice: Voice) -> list[Block]:

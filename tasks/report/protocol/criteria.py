@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tasks.core.spec.cohorts import NativeCohort, Rule
-from tasks.core.spec.design import DeviceShownDesign, NewUserDesign
+from tasks.core.spec.design import DeviceShownDesign, GraceDesign, NewUserDesign
 from tasks.report.blocks import Block, Run
 from tasks.report.diagrams import Bar, days_of
 from tasks.report.framework import bars_of, outcome_washout, rules_of, time_zero
@@ -96,6 +96,9 @@ def _entry(voice: Voice) -> Criterion:
         dates = {"start": str(design.enrolment.start), "end": str(design.enrolment.end)}
         image = voice.zero.code_list(design.image)
         return voice("criteria.image"), voice("criteria.image_text", image=image, **dates), "[0]"
+    if isinstance(design, GraceDesign):
+        cohort = voice.cohort_name(design.entry_cohort)
+        return voice("criteria.cohort"), voice("criteria.entered_text", cohort=cohort), "[0]"
     key = "era" if isinstance(design, NewUserDesign) else "cohort"
     said = voice(f"criteria.{key}_text", target=target, comparator=comparator)
     return voice(f"criteria.{key}"), said, "[0]"
@@ -106,6 +109,10 @@ def exclusion(voice: Voice) -> Iterator[Criterion]:
     design, phrases = voice.spec.trial.design, voice.zero
     if both := getattr(design, "in_both_arms", None):
         yield voice("criteria.both"), voice.term("criteria", f"both_{both}"), ""
+    if isinstance(design, GraceDesign):
+        cohort = voice.cohort_name(design.treatment_cohort)
+        said = voice("criteria.started_text", cohort=cohort)
+        yield voice("criteria.started"), said, days_of(Bar(None, -1))
     if washout := outcome_washout(design):
         detail = voice(
             "criteria.outcome_text", outcome=voice.outcome, days=phrases.days(-washout[0])

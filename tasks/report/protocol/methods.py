@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from tasks.core.spec.base import Text
 from tasks.core.spec.cohorts import Cohort, NativeCohort
-from tasks.core.spec.design import DeviceArm, DrugArm
+from tasks.core.spec.design import DeviceArm, DrugArm, GraceDesign, StrategyArm
 from tasks.core.spec.sources import LakeSource
 from tasks.report.blocks import Block, Facts, Figure, Heading, Run, Section, Table, runs
 from tasks.report.diagrams import days_of
@@ -15,7 +15,12 @@ from tasks.report.framework import bar_of_window, endings, window_of
 from tasks.report.generic import items_of, joined, said, spoken_text, told, value_text
 from tasks.report.phrases import Phrases
 from tasks.report.pictures import pictures
-from tasks.report.protocol.adjusting import adjustment_text, propensity, sensitivity
+from tasks.report.protocol.adjusting import (
+    adjustment_text,
+    initiation,
+    propensity,
+    sensitivity,
+)
 from tasks.report.protocol.criteria import criteria_tables, time_zero_table
 from tasks.report.protocol.descriptions import descriptions
 from tasks.report.protocol.opening import anchor_text, competing_text, design_text
@@ -46,6 +51,8 @@ TOLD_OF_DESIGN = (
     "type",
     "time_zero",
     "image",
+    "entry_cohort",
+    "treatment_cohort",
     "enrolment",
     "prior_observation_days",
     "prior_outcome_days",
@@ -231,6 +238,10 @@ def _arm(voice: Voice, arm: Any) -> str:
         return voice("exposure.drug", list=voice.zero.code_list(arm.code_list))
     if isinstance(arm, DeviceArm):
         return voice("exposure.shown" if arm.shown else "exposure.not_shown")
+    design = voice.spec.design
+    if isinstance(arm, StrategyArm) and isinstance(design, GraceDesign):
+        what = {"cohort": design.treatment_cohort, "days": str(design.grace_period_days)}
+        return voice("exposure.starts" if arm.starts else "exposure.does_not_start", **what)
     cohort = getattr(arm, "cohort", None)
     if isinstance(cohort, str):
         return voice("exposure.cohort", cohort=cohort)
@@ -296,7 +307,8 @@ def _analysis(voice: Voice) -> list[Block]:
         blocks.append(paragraph(voice("analysis.none")))
     blocks += descriptions(voice)
     if voice.spec.analyses:
-        blocks += [_plan(voice), *propensity(voice), *sensitivity(voice)]
+        blocks += [_plan(voice), *propensity(voice), *initiation(voice)]
+        blocks += sensitivity(voice)
     return [
         *blocks,
         paragraph(Run(voice("analysis.missing") + ". ", tone="strong"), _missing(voice)),

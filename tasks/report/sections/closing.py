@@ -1,6 +1,6 @@
 """Sections 10 to 12: diagnostics and gates, limits, and where every number comes from."""
 
-from tasks.core.spec.gates import CEILINGS
+from tasks.core.spec.gates import CEILINGS, SEALING
 from tasks.report import numbers
 from tasks.report.blocks import (
     Block,
@@ -88,7 +88,7 @@ def _gate_name(context: Context, gate: Record) -> str:
 def _waivers(context: Context) -> list[Block]:
     """Say who waived a gate, when and why."""
     words = context.words
-    return [
+    waived = [
         Paragraph(
             words.line(
                 "gates.waiver",
@@ -100,6 +100,25 @@ def _waivers(context: Context) -> list[Block]:
         )
         for gate in context.inputs.gates
         if gate.get("waiver")
+    ]
+    return [*waived, *_told_all_the_same(context)]
+
+
+def _told_all_the_same(context: Context) -> list[Block]:
+    """Say which analyses may be told while others wait, and who decided that."""
+    words = context.words
+    return [
+        Paragraph(
+            words.line(
+                "gates.waiver",
+                gate=f"{words.term('gate', SEALING)} [{waiver.analysis}]",
+                by=waiver.by,
+                date=waiver.date.isoformat(),
+                reason=waiver.reason,
+            )
+        )
+        for waiver in context.inputs.spec.waivers
+        if waiver.gate == SEALING
     ]
 
 
@@ -207,7 +226,8 @@ def limits(context: Context) -> Section:
     """Return what the study itself says about its limits, then what this run adds."""
     words = context.words
     own = [runs(text.in_language(context.language)) for text in context.spec.study.limits]
-    return Section("limits", words("section.limits"), (Bullets((*own, *_found(context))),))
+    said = (*own, *_found(context)) or (words.line("limits.none"),)
+    return Section("limits", words("section.limits"), (Bullets(said),))
 
 
 def _found(context: Context) -> list[Runs]:

@@ -14,13 +14,18 @@ from tasks.report.blocks import (
     runs,
 )
 from tasks.report.charts import CurveText, curve_chart, survival_domain
-from tasks.report.context import Context
+from tasks.report.context import Context, Write, counted_first
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
 
 SHARE_PLACES = 1
 LEAST_GAP = 0.06
-KINDS = {"survival": "kaplan_meier", "cumulative_incidence": "cumulative_incidence"}
+KINDS = {
+    "survival": "kaplan_meier",
+    "cumulative_incidence": "cumulative_incidence",
+    "cumulative_hazard": "cumulative_hazard",
+}
+SHARES = ("survival", "cumulative_incidence")
 
 
 def section(context: Context) -> Section:
@@ -87,14 +92,18 @@ def _note(context: Context, estimate: str, shown: list[Record], n: int) -> Runs:
 
 
 def _risk_points(context: Context, analysis: str) -> list[Record]:
-    """Return the numbers at risk for the figure: whole, and none so close as to touch."""
     rows = context.find("n_at_risk", analysis_id=analysis, term="table")
+    return [_risk(context, row) for row in apart(rows)]
+
+
+def apart(rows: list[Record]) -> list[Record]:
+    """Return the numbers at risk for a figure: those of days not so close as to touch."""
     days: list[float] = []
     last = max((row["at"] for row in rows), default=0.0)
     for day in sorted({row["at"] for row in rows}):
         if not days or day - days[-1] >= last * LEAST_GAP:
             days.append(day)
-    return [_risk(context, row) for row in rows if row["at"] in days]
+    return [row for row in rows if row["at"] in days]
 
 
 def _population(context: Context, analysis: str) -> str:
@@ -107,7 +116,7 @@ def _text(context: Context, estimate: str) -> CurveText:
     return CurveText(
         words("curves.x"), words(f"curves.y_{estimate}"), words("curves.at_risk"),
         (target, comparator), words("curves.day"), words.term("estimate", estimate),
-        words("ci.long"),
+        words("ci.long"), estimate in SHARES,
     )  # fmt: skip
 
 
@@ -118,8 +127,8 @@ def _point(context: Context, row: Record) -> Record:
         "estimate": row["estimate"],
         "low": row["ci_low"],
         "high": row["ci_high"],
-        "value_text": context.number(row, "estimate", _share).text,
-        "interval_text": plain(context.interval(row, _share)),
+        "value_text": context.number(row, "estimate", write_step(row)).text,
+        "interval_text": plain(context.interval(row, write_step(row))),
     }
 
 
@@ -128,8 +137,17 @@ def _risk(context: Context, row: Record) -> Record:
     return {"arm": context.arm_name(row["arm"]), "day": row["at"], "label": label}
 
 
+def write_step(row: Record) -> Write:
+    """Return how the height of a curve is written: a share as per cent, a hazard as it is."""
+    return _share if row["estimate_name"] in SHARES else _three_places
+
+
 def _share(value: float) -> str:
     return numbers.percent(value, SHARE_PLACES)
+
+
+def _three_places(value: float) -> str:
+    return numbers.decimals(value, 3)
 
 
 def _risk_number(value: float) -> str:
@@ -153,7 +171,7 @@ def curve_table(context: Context, estimate: str, analysis: str) -> Table:
     words = context.words
     rows = context.find(estimate, analysis_id=analysis, term="table")
     days = sorted({row["at"] for row in rows})
-    by_place = {(row["at"], row["arm"]): row for row in rows}
+    by_place = {(row["at"], row["arm"]): row for row in reversed(counted_first(rows))}
     risk = {
         (row["at"], row["arm"]): row
         for row in context.find("n_at_risk", analysis_id=analysis, term="table")
@@ -179,5 +197,5 @@ def _table_row(context: Context, day: float, rows: Places, risk: Places) -> tupl
         if risk:
             empty = runs(numbers.DASH)
             cells.append((context.number(at_risk, "estimate", _risk_number),) if at_risk else empty)
-        cells.append(context.with_interval(row, _share) if row else runs(numbers.DASH))
+        cells.append(context.with_interval(row, write_step(row)) if row else runs(numbers.DASH))
     return tuple(cells)

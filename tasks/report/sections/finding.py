@@ -2,7 +2,7 @@
 
 from tasks.report import numbers
 from tasks.report.blocks import Finding, Run, Runs, Section, Tile, runs
-from tasks.report.context import Context, locator, place
+from tasks.report.context import Context, counted_first, locator, place
 from tasks.report.model import Record
 from tasks.report.sections.estimates import hazard_rows
 
@@ -29,9 +29,8 @@ def primary_rows(context: Context) -> list[Record]:
             continue
         here = {"analysis_id": analysis.id, "role": "primary"}
         measure = estimand.summary_measure
-        row = context.first(measure, **here) or context.first((*RATIOS, *DIFFERENCES), **here)
-        if row is not None:
-            found.append(row)
+        rows = context.find(measure, **here) or context.find((*RATIOS, *DIFFERENCES), **here)
+        found += counted_first(rows)[:1]
     return found
 
 

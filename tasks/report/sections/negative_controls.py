@@ -3,12 +3,15 @@
 from tasks.report import numbers
 from tasks.report.blocks import Block, Column, Figure, Paragraph, Run, Runs, Section, Table, runs
 from tasks.report.charts import ForestText, forest_chart
-from tasks.report.context import Context
+from tasks.report.context import Context, Write
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
 from tasks.report.sections.finding import RATIOS
 
 CONTROLS = "negative_controls"
+EXPOSURE = "negative_control_exposure"
+_KINDS = ("negative_control", EXPOSURE)
+_SHARES = ("risk_difference",)
 
 
 def section(context: Context) -> Section:
@@ -19,8 +22,11 @@ def section(context: Context) -> Section:
     if eases:
         blocks.append(_error_table(context, eases))
     blocks += [figure for ease in eases if (figure := _forest(context, ease))]
-    if counts := _of_controls(context, ("count",), None):
-        blocks.append(_count_table(context, counts))
+    counts = _of_controls(context, ("count",), None)
+    if of_outcomes := [row for row in counts if row["stratum_name"] != EXPOSURE]:
+        blocks.append(_count_table(context, of_outcomes))
+    if of_exposures := [row for row in counts if row["stratum_name"] == EXPOSURE]:
+        blocks.append(_exposure_table(context, of_exposures))
     return Section("negative-controls", words("section.negative_controls"), tuple(blocks))
 
 
@@ -30,7 +36,7 @@ def _of_controls(context: Context, names: tuple[str, ...], analysis: str | None)
         row
         for row in context.rows
         if row["analysis_id"] == CONTROLS
-        and row["stratum_name"] == "negative_control"
+        and row["stratum_name"] in _KINDS
         and row["estimate_name"] in names
         and row["term"] == analysis
     ]
@@ -38,9 +44,10 @@ def _of_controls(context: Context, names: tuple[str, ...], analysis: str | None)
 
 def _error_table(context: Context, eases: list[Record]) -> Table:
     words = context.words
-    names = "analysis ease mean sd uncalibrated calibrated why".split()
+    names = "analysis effect ease mean sd uncalibrated calibrated why".split()
+    is_text = {"analysis", "effect", "why"}
     columns = tuple(
-        Column(words(f"controls.col_{name}"), "left" if name in {"analysis", "why"} else "right")
+        Column(words(f"controls.col_{name}"), "left" if name in is_text else "right")
         for name in names
     )
     rows = tuple(_error_row(context, ease) for ease in eases)
@@ -49,30 +56,33 @@ def _error_table(context: Context, eases: list[Record]) -> Table:
 
 
 def _error_row(context: Context, ease: Record) -> tuple[Runs, ...]:
-    analysis = ease["term"]
+    analysis, effect = ease["term"], ease["statistic_name"]
+    write = numbers.percent if effect in _SHARES else numbers.decimals
+    of_error = {"analysis_id": CONTROLS, "term": analysis, "statistic_name": effect}
     parts = [
-        context.first("coefficient", analysis_id=CONTROLS, term=analysis, scenario=scenario)
+        context.first("coefficient", scenario=scenario, **of_error)
         for scenario in ("error_mean", "error_sd")
     ]
-    before = context.first(RATIOS, analysis_id=analysis, term=None)
-    after = context.first(RATIOS, analysis_id=analysis, term="calibrated")
+    before = context.first(effect, analysis_id=analysis, term=None)
+    after = context.first(effect, analysis_id=analysis, term="calibrated")
     return (
         (Run(str(analysis), tone="code"),),
-        (context.number(ease, "estimate", numbers.decimals),),
-        *(_number(context, row) for row in parts),
-        *(_ratio(context, row) for row in (before, after)),
+        runs(context.words.term("estimate", effect)),
+        (context.number(ease, "estimate", write),),
+        *(_number(context, row, write) for row in parts),
+        *(_effect(context, row, write) for row in (before, after)),
         runs(ease["note"] or ""),
     )
 
 
-def _number(context: Context, row: Record | None) -> Runs:
+def _number(context: Context, row: Record | None, write: Write) -> Runs:
     if row is None:
         return runs(numbers.DASH)
-    return (context.number(row, "estimate", numbers.decimals),)
+    return (context.number(row, "estimate", write),)
 
 
-def _ratio(context: Context, row: Record | None) -> Runs:
-    return context.with_interval(row, numbers.decimals) if row else runs(numbers.DASH)
+def _effect(context: Context, row: Record | None, write: Write) -> Runs:
+    return context.with_interval(row, write) if row else runs(numbers.DASH)
 
 
 def _count_table(context: Context, counts: list[Record]) -> Table:
@@ -96,6 +106,32 @@ def _count_table(context: Context, counts: list[Record]) -> Table:
     return Table("control_events", words("controls.count_caption"), columns, rows, note, small=True)
 
 
+def _exposure_table(context: Context, counts: list[Record]) -> Table:
+    """Return people and events of both arms of each pair that is a negative control."""
+    words = context.words
+    columns = (
+        Column(words("controls.col_pair"), width=2.5),
+        *(Column(words(f"controls.col_{role}"), "right") for role in ("target", "comparator")),
+    )
+    by_pair: dict[str, list[Record]] = {}
+    for row in counts:
+        by_pair.setdefault(row["stratum_level"], []).append(row)
+    pairs = {pair.id: pair for pair in context.spec.negative_control_exposures}
+    rows = tuple(
+        (
+            runs(pairs[name].name.in_language(context.language)),
+            *(
+                _events(context, next((row for row in told if row["arm"] == arm.id), None))
+                for arm in (pairs[name].target, pairs[name].comparator)
+            ),
+        )
+        for name, told in by_pair.items()
+    )
+    note = words.line("controls.exposure_note", **context.names)
+    caption = words("controls.exposure_caption")
+    return Table("control_exposures", caption, columns, rows, note, small=True)
+
+
 def _events(context: Context, row: Record | None) -> Runs:
     if row is None:
         return runs(numbers.DASH)
@@ -104,10 +140,12 @@ def _events(context: Context, row: Record | None) -> Runs:
 
 
 def _forest(context: Context, ease: Record) -> Figure | None:
-    """Draw the controls of an analysis, and its own ratio below them."""
-    words, analysis = context.words, ease["term"]
-    found = _of_controls(context, RATIOS, analysis)
-    own = context.first(RATIOS, analysis_id=analysis, term=None)
+    """Draw the ratios of the controls of an analysis, and its own below them."""
+    words, analysis, effect = context.words, ease["term"], ease["statistic_name"]
+    if effect not in RATIOS:
+        return None
+    found = _of_controls(context, (effect,), analysis)
+    own = context.first(effect, analysis_id=analysis, term=None)
     shown = [row for row in (*found, *([own] if own else [])) if _is_shown(row)]
     if len(shown) < 2 or not any(_is_shown(row) for row in found):
         return None
@@ -133,7 +171,7 @@ def _is_shown(row: Record) -> bool:
 
 def _point(context: Context, row: Record) -> Record:
     is_own = row["analysis_id"] != CONTROLS
-    label = context.names["outcome"] if is_own else _names(context).get(row["outcome"], "")
+    label = context.names["outcome"] if is_own else _names(context).get(row["stratum_level"], "")
     return {
         "label": label,
         "detail": context.population_of(row) if is_own else "",
@@ -147,4 +185,6 @@ def _point(context: Context, row: Record) -> Record:
 
 
 def _names(context: Context) -> dict[str, str]:
-    return {c.id: c.name.in_language(context.language) for c in context.spec.negative_controls}
+    spec = context.spec
+    controls = (*spec.negative_controls, *spec.negative_control_exposures)
+    return {control.id: control.name.in_language(context.language) for control in controls}

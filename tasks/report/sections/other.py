@@ -15,7 +15,7 @@ from tasks.report.blocks import (
     Table,
     runs,
 )
-from tasks.report.context import Context, Write
+from tasks.report.context import Context, Write, counted_first
 from tasks.report.model import Record
 from tasks.report.sections.estimates import ROLE_ORDER
 
@@ -111,7 +111,7 @@ def _line(context: Context, family: Family, key: Key, found: list[Record]) -> tu
 
 def _pick(found: list[Record], names: Iterable[str], arm: str | None) -> Record | None:
     for name in names:
-        for row in found:
+        for row in counted_first(found):
             if row["estimate_name"] == name and (arm is None or row["arm"] == arm):
                 return row
     return None

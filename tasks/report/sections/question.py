@@ -9,7 +9,9 @@ from tasks.core.spec import (
     CohortDesign,
     ConditionOutcome,
     DrugArm,
+    GraceDesign,
     NewUserDesign,
+    StrategyArm,
 )
 from tasks.report.blocks import (
     Block,
@@ -82,6 +84,8 @@ def _entry(context: Context) -> Runs:
         return words.line("pico.in_cohort", **context.names)
     if isinstance(design, NewUserDesign):
         return words.line("pico.new_users", **context.names)
+    if isinstance(design, GraceDesign):
+        return words.line("pico.enters", cohort=_cohort_name(context, design.entry_cohort))
     return words.line(
         "pico.first_image",
         image=code_list_name(context, design.image),
@@ -123,8 +127,24 @@ def _arm(context: Context, arm: Arm) -> Runs:
         return _defined(name, _concepts(context, arm.code_list))
     if isinstance(arm, CohortArm):
         return _defined(name, context.words.line("pico.cohort", cohort=arm.cohort))
+    if isinstance(arm, StrategyArm):
+        return _defined(name, _strategy(context, arm))
     key = "pico.arm_shown" if arm.shown else "pico.arm_not_shown"
     return _defined(name, context.words.line(key))
+
+
+def _strategy(context: Context, arm: StrategyArm) -> Runs:
+    design = context.spec.trial.design
+    key = "pico.arm_starts" if arm.starts else "pico.arm_does_not_start"
+    treatment = design.treatment_cohort if isinstance(design, GraceDesign) else ""
+    cohort, days = _cohort_name(context, treatment), str(design.grace_period_days)
+    return context.words.line(key, cohort=cohort, days=days)
+
+
+def _cohort_name(context: Context, cohort: str) -> str:
+    """Return what the study calls a cohort, else its id."""
+    name = next((c.name for c in context.spec.cohorts if c.id == cohort), None)
+    return name.in_language(context.language) if name else cohort
 
 
 def _outcome(context: Context) -> Runs:

@@ -1,22 +1,30 @@
 """How alike an adjustment made the arms of a registry table, and what it did to their weights."""
 
+from tasks.core.spec import Analysis
 from tasks.report import numbers
 from tasks.report.blocks import Block, Column, Runs, Table, runs
 from tasks.report.context import Context
 from tasks.report.model import Record
+from tasks.report.sections.table_figures import is_of_score, love_plot, overlap
 
 METHODS = ("balance", "propensity")
 _MEASURES = ("smd", "variance_ratio", "ks_statistic")
 _TIMES = ("before", "after")
 
 
-def adjustment_tables(context: Context, analysis_id: str, rows: list[Record]) -> list[Block]:
+def adjustment_tables(context: Context, analysis: Analysis, rows: list[Record]) -> list[Block]:
     """Return the balance of each covariate, and the score and weights, where there are any."""
+    analysis_id = analysis.id
     balance = [row for row in rows if row["method"] == "balance" and row["term"]]
     others = [row for row in rows if row["method"] in METHODS and not _is_of_balance(row)]
+    others = [row for row in others if not is_of_score(row)]
     made: list[Block] = []
     if balance:
         made.append(_balance(context, analysis_id, balance))
+        drawn = love_plot(context, analysis_id, analysis.adjustment, balance)
+        made += [drawn] if drawn else []
+    if scores := overlap(context, analysis_id, rows):
+        made.append(scores)
     if others:
         made.append(_score(context, analysis_id, others))
     return made
@@ -61,14 +69,21 @@ def _score(context: Context, analysis_id: str, rows: list[Record]) -> Table:
     )
     body = tuple(
         (
-            runs(words.term("estimate", row["estimate_name"])),
+            runs(_named(context, row)),
             runs(_subject(context, row)),
-            context.with_interval(row, _places),
+            context.with_interval(row, _places if row["estimate_name"] != "ess" else _one_place),
         )
         for row in rows
     )
     caption = words("tables.score_caption", id=analysis_id)
     return Table(f"score_{analysis_id}", caption, columns, body, small=True)
+
+
+def _named(context: Context, row: Record) -> str:
+    """Name a number; a quantile of the weights is none of times."""
+    if row["estimate_name"] == "quantile":
+        return context.words("tables.quantile")
+    return context.words.term("estimate", row["estimate_name"])
 
 
 def _subject(context: Context, row: Record) -> str:
@@ -83,8 +98,12 @@ def _subject(context: Context, row: Record) -> str:
     elif row["term"]:
         parts.append(str(row["term"]))
     if row["at"] is not None:
-        parts.append(numbers.percent(row["at"]))
+        parts.append(numbers.share_of(row["at"]))
     return ", ".join(parts) or words("tables.all")
+
+
+def _one_place(value: float) -> str:
+    return numbers.decimals(value, 1)
 
 
 def _places(value: float) -> str:

@@ -6,13 +6,13 @@ from tasks.report.charts import COLOURS, CurveText, curve_chart
 from tasks.report.context import Context
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
-from tasks.report.sections.curves import KINDS, SHARE_PLACES
+from tasks.report.sections.curves import KINDS, SHARES, apart, write_step
 
 
 def curve_figures(context: Context, analysis: str, rows: list[Record]) -> list[Block]:
     """Return the figure of an analysis with curves; what stands instead where it has none."""
     return [
-        _figure(context, analysis, estimate, curve)
+        _figure(context, analysis, estimate, curve, _of(rows, "n_at_risk", "table"))
         for estimate in KINDS
         if (curve := _of(rows, estimate, "curve"))
         and len({row["arm"] for row in curve}) <= len(COLOURS)
@@ -23,7 +23,9 @@ def _of(rows: list[Record], estimate: str, term: str) -> list[Record]:
     return [row for row in rows if row["estimate_name"] == estimate and row["term"] == term]
 
 
-def _figure(context: Context, analysis: str, estimate: str, curve: list[Record]) -> Block:
+def _figure(
+    context: Context, analysis: str, estimate: str, curve: list[Record], at_risk: list[Record]
+) -> Block:
     words = context.words
     caption = words("tables.curve_caption", id=analysis, name=words.term("estimate", estimate))
     shown = [row for row in curve if row["status"] == "ok"]
@@ -31,8 +33,9 @@ def _figure(context: Context, analysis: str, estimate: str, curve: list[Record])
         return Paragraph(words.line("curves.all_withheld", caption=caption))
     arms = tuple(dict.fromkeys(_arm(context, row) for row in curve))
     points = [_point(context, row) for row in shown]
+    beneath = [_at_risk(context, row) for row in apart(at_risk)]
     chart = curve_chart(
-        points, [], _text(context, estimate, arms), floor_at_zero=estimate != "survival"
+        points, beneath, _text(context, estimate, arms), floor_at_zero=estimate != "survival"
     )
     figure = f"curve_{analysis}"
     ends = "; ".join(_end(context, arm, points) for arm in arms)
@@ -58,13 +61,14 @@ def _point(context: Context, row: Record) -> Record:
         "estimate": row["estimate"],
         "low": row["ci_low"],
         "high": row["ci_high"],
-        "value_text": context.number(row, "estimate", _share).text,
-        "interval_text": plain(context.interval(row, _share)),
+        "value_text": context.number(row, "estimate", write_step(row)).text,
+        "interval_text": plain(context.interval(row, write_step(row))),
     }
 
 
-def _share(value: float) -> str:
-    return numbers.percent(value, SHARE_PLACES)
+def _at_risk(context: Context, row: Record) -> Record:
+    label = context.number(row, "estimate", numbers.whole).text
+    return {"arm": _arm(context, row), "day": row["at"], "label": label}
 
 
 def _text(context: Context, estimate: str, arms: tuple[str, ...]) -> CurveText:
@@ -72,6 +76,7 @@ def _text(context: Context, estimate: str, arms: tuple[str, ...]) -> CurveText:
     return CurveText(
         words("curves.x"), words(f"curves.y_{estimate}"), words("curves.at_risk"), arms,
         words("curves.day"), words.term("estimate", estimate), words("ci.long"),
+        estimate in SHARES,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from tasks.report.charts_parametric import COLOURS, LawText, law_chart
 from tasks.report.context import Context
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
+from tasks.report.notes import said_note
 from tasks.report.sections.curves import SHARE_PLACES
 
 PARAMETRIC = "parametric_survival"
@@ -55,7 +56,11 @@ def _is_not_estimable(row: Record) -> bool:
 
 
 def _not_fitted(context: Context, row: Record) -> Paragraph:
-    said = {"law": _law(context, row), "group": _group(context, row), "note": str(row["note"])}
+    said = {
+        "law": _law(context, row),
+        "group": _group(context, row),
+        "note": said_note(context.words, str(row["note"])),
+    }
     return Paragraph(context.words.line("parametric.not_fitted", **said))
 
 
@@ -274,7 +279,7 @@ def _named(context: Context, row: Record) -> Runs:
     words, at = context.words, row["at"]
     name = words.term("estimate", row["estimate_name"])
     if row["estimate_name"] == "quantile":
-        return runs(name, LINE_BREAK, words("parametric.share", share=numbers.percent(at, 0)))
+        return runs(name, LINE_BREAK, words("parametric.share", share=numbers.share_of(at)))
     if at is not None:
         return runs(name, LINE_BREAK, words("tables.on_day", day=numbers.days(at)))
     return runs(name, LINE_BREAK, words.term("unit", "days"))

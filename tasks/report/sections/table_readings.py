@@ -12,6 +12,7 @@ from tasks.report.model import Record
 
 _SHARES = "sensitivity specificity ppv npv accuracy balanced_accuracy f1 prevalence".split()
 _RATIOS = "lr_positive lr_negative diagnostic_odds_ratio".split()
+_ORDER = (*_SHARES[:5], *_RATIOS, *_SHARES[5:])
 _FORESTS = ("sensitivity", "specificity")
 _RATES = ("indeterminate_rate", "failure_rate")
 
@@ -36,20 +37,33 @@ def accuracy_blocks(context: Context, analysis: Analysis, rows: list[Record]) ->
     return blocks + _forests(context, analysis, rows)
 
 
-def _whole(rows: list[Record]) -> list[Record]:
-    """Return the rows of all readings, with outputs counted as the study says."""
-    first = next((row["scenario"] for row in rows if row["estimate_name"] == "sensitivity"), None)
-    return [
+def _own_scenario(analysis: Analysis, rows: list[Record]) -> str | None:
+    """Return the scenario in which outputs count as the study says; None where all have one."""
+    own = analysis.index_test.without_result if analysis.index_test else "wrong"
+    named = f"without a result: {own}"
+    return named if any(row["scenario"] == named for row in rows) else None
+
+
+def _whole(analysis: Analysis, rows: list[Record]) -> list[Record]:
+    """Return the rows of all readings, with outputs counted as the study says, in their order."""
+    own = _own_scenario(analysis, rows)
+    found = [
         row
         for row in rows
-        if row["stratum_level"] is None and row["scenario"] == first and row["term"] is None
+        if row["stratum_level"] is None and row["scenario"] == own and row["term"] is None
     ]
+    return sorted(found, key=lambda row: (_place(row), row["at"] or 0.0))
+
+
+def _place(row: Record) -> int:
+    name = row["estimate_name"]
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def _measures(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
     """Return each measure, a column a modality."""
     words = context.words
-    whole = [row for row in _whole(rows) if row["estimate_name"] not in _RATES]
+    whole = [row for row in _whole(analysis, rows) if row["estimate_name"] not in _RATES]
     arms = _arms(whole)
     columns = [Column(words("tables.col_estimate"), width=2.2)]
     for arm in arms:
@@ -116,12 +130,17 @@ def _comparisons(context: Context, analysis: Analysis, rows: list[Record]) -> Ta
             (context.number(row, "p_value", numbers.p_value),),
             runs(_shown(context, row)),
         )
-        for row in rows
+        for row in sorted(rows, key=_place_of_gap)
         if row["target"] is not None and row["estimate_name"] != "test"
     )
     caption = words("readings.comparisons_caption", id=analysis.id)
     note = words.line("readings.comparisons_note")
     return Table(f"compare_{analysis.id}", caption, columns, body, note, small=True)
+
+
+def _place_of_gap(row: Record) -> int:
+    name = str(row["estimate_name"]).removesuffix("_difference").removesuffix("_ratio")
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def _how(context: Context, row: Record) -> str:
@@ -213,7 +232,7 @@ def _parts(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
     for name in _FORESTS:
         columns.append(Column(words.term("estimate", name), "right", width=2.2))
         columns.append(Column(words("readings.col_counted"), "right", width=1.1))
-    found = _of_parts(rows)
+    found = _of_parts(analysis, rows)
     keys = dict.fromkeys((r["stratum_name"], r["stratum_level"], r["arm"]) for r in found)
     body = []
     for name, level, arm in keys:
@@ -230,14 +249,14 @@ def _key(row: Record) -> tuple[object, ...]:
     return tuple(row[name] for name in ("estimate_name", "stratum_name", "stratum_level", "arm"))
 
 
-def _of_parts(rows: list[Record]) -> list[Record]:
-    first = next((row["scenario"] for row in rows if row["estimate_name"] == "sensitivity"), None)
+def _of_parts(analysis: Analysis, rows: list[Record]) -> list[Record]:
+    own = _own_scenario(analysis, rows)
     return [
         row
         for row in rows
         if row["estimate_name"] in _FORESTS
         and row["stratum_name"] is not None
-        and row["scenario"] == first
+        and row["scenario"] == own
         and row["target"] is None
         and row["ci_method"] != "exact"
     ]
@@ -267,7 +286,7 @@ def _conduct(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
 
 def _forests(context: Context, analysis: Analysis, rows: list[Record]) -> list[Block]:
     """Return a forest plot of the centres for sensitivity and for specificity."""
-    words, found = context.words, _of_parts(rows)
+    words, found = context.words, _of_parts(analysis, rows)
     blocks: list[Block] = []
     for name in _FORESTS:
         points = [
@@ -281,7 +300,7 @@ def _forests(context: Context, analysis: Analysis, rows: list[Record]) -> list[B
             continue
         points += [
             _point(context, row, ", ".join(p for p in (words("tables.all"), row["arm"]) if p))
-            for row in _whole(rows)
+            for row in _whole(analysis, rows)
             if row["estimate_name"] == name
             and row["ci_method"] != "exact"
             and row["status"] == "ok"

@@ -1,13 +1,14 @@
 """The figure of an interrupted series: its mean with the interruption, and without."""
 
 from tasks.report import numbers
-from tasks.report.blocks import Block, Figure, Paragraph
+from tasks.report.blocks import Block, Figure, Paragraph, runs
 from tasks.report.charts_series import SeriesText, series_chart
 from tasks.report.context import Context
 from tasks.report.figures import chart_svg
 from tasks.report.model import Record
 
 _LINES = ("fitted", "counterfactual")
+OBSERVED = "observed"
 
 
 def is_line(row: Record) -> bool:
@@ -22,7 +23,7 @@ def series_figures(context: Context, analysis: str, rows: list[Record]) -> list[
         return []
     words = context.words
     caption = words("series.caption", id=analysis)
-    shown = [row for row in lines if row["status"] == "ok"]
+    shown = [row for row in lines if row["status"] == "ok" and row["term"] in _LINES]
     if not shown:
         return [Paragraph(words.line("curves.all_withheld", caption=caption))]
     names = {line: words(f"series.{line}") for line in _LINES}
@@ -31,11 +32,14 @@ def series_figures(context: Context, analysis: str, rows: list[Record]) -> list[
         words("series.value"),
     )  # fmt: skip
     points = _points(shown, names)
-    chart, figure = series_chart(points, text), f"series_{analysis}"
+    seen = [row for row in lines if row["status"] == "ok" and row["term"] == OBSERVED]
+    dots = _points(seen, {OBSERVED: words("series.observed")})
+    chart, figure = series_chart(points, text, dots), f"series_{analysis}"
     ends = "; ".join(_end(context, points, name) for name in names.values())
     alt = words("curves.alt", caption=caption, ends=ends)
     sites = len({row["stratum_level"] for row in shown})
     note = words.line("series.note_sites" if sites > 1 else "series.note", sites=str(sites))
+    note = runs(note, words("series.dots" if dots else "series.no_dots"))
     return [Figure(figure, caption, alt, chart_svg(chart, figure), note, chart)]
 
 

@@ -18,21 +18,33 @@ from tasks.report.blocks import (
 )
 from tasks.report.context import Context, Write, place
 from tasks.report.model import Record
+from tasks.report.notes import said_note
 from tasks.report.sections.table_adjustment import METHODS, adjustment_tables
+from tasks.report.sections.table_centres import left_out_blocks, pooled_accuracy_blocks
+from tasks.report.sections.table_corrected import (
+    latent_class_blocks,
+    planned_table,
+    verification_blocks,
+)
 from tasks.report.sections.table_curves import curve_figures
+from tasks.report.sections.table_figures import adopted, figures, is_of_adoption, is_span
 from tasks.report.sections.table_meta import META, meta_blocks
 from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
+from tasks.report.sections.table_readers import agreement_blocks, reader_blocks
 from tasks.report.sections.table_readings import accuracy_blocks
 from tasks.report.sections.table_series import is_line, series_figures
 
 _FIT = ("test", "log_likelihood", "aic", "bic", "concordance")
 _SHARES = (
-    "risk survival cumulative_incidence sensitivity specificity ppv npv prevalence accuracy".split()
+    "risk risk_difference survival cumulative_incidence sensitivity specificity ppv npv prevalence "
+    "accuracy missing_fraction".split()
 )
 _TERMS = (
     "model", "null", "observed", "expected", "predicted", "penalty", "intercept", "dispersion",
     "theta", "scale", "rho", "fewer events", "more events", "slope before", "level change",
-    "slope change", "simple", "dynamic", "group", "two-way fixed effects",
+    "slope change", "simple", "dynamic", "group", "two-way fixed effects", "itt", "per_protocol",
+    "entries", "deviations", "correlation exchangeable", "correlation ar1", "calibrated", "control",
+    "adjusted", "permutation of the roll-out order",
 )  # fmt: skip
 _OF_SERIES = ("main", "sensitivity", "diagnostic")
 _AT = {"period": "tables.at_period", "periods_since_adoption": "tables.at_adoption"}
@@ -51,12 +63,22 @@ _ERRORS = (
     "m_estimation hc0 linearisation cluster stratified mantel_haenszel influence robust".split()
 )
 _WHOLE = ("count", "n_at_risk")
+_UNSAID = ("person_time in days",)
+_ONE_PLACE = ("rmst", "rmst_difference", "rmtl", "rmtl_difference", "ess", "nnt")
+_DAYS = ("median_survival", "quantile", "median_follow_up")
 
 
 _WRITTEN: Mapping[str, Callable[[Context, Analysis, list[Record]], list[Block]]] = {
     PARAMETRIC: parametric_blocks,
     META: meta_blocks,
     "accuracy": accuracy_blocks,
+    "mrmc": reader_blocks,
+    "reading_time": reader_blocks,
+    "agreement": agreement_blocks,
+    "verification_bias": verification_blocks,
+    "latent_class": latent_class_blocks,
+    "accuracy_meta": pooled_accuracy_blocks,
+    "leave_one_centre_out": left_out_blocks,
 }
 """Methods whose results have a form of their own."""
 
@@ -132,39 +154,57 @@ def estimates(context: Context) -> Section:
 def _analysis(context: Context, analysis: Analysis) -> list[Block]:
     words = context.words
     all_rows = [row for row in context.table_rows if row["analysis_id"] == analysis.id]
-    rows = [row for row in all_rows if row["method"] not in METHODS]
+    planned = [row for row in all_rows if row["at_kind"] == "planned"]
+    rows = [row for row in all_rows if row["method"] not in METHODS and row not in planned]
     fit = [row for row in rows if row["estimate_name"] in _FIT]
-    found = [row for row in rows if row not in fit and row["term"] != "curve" and not is_line(row)]
+    found = [row for row in rows if row not in fit and not _is_drawn(row)]
     method, role = words.term("method", analysis.method), words.term("role", analysis.role)
     title = words("tables.of_analysis", id=analysis.id, method=method, role=role)
     blocks: list[Block] = [Heading(title)]
     if analysis.terms is not None:
         blocks.append(Paragraph(words.line("tables.model", terms=Run(analysis.terms, tone="code"))))
     if analysis.propensity is not None:
-        model = Run(analysis.propensity, tone="code")
-        how = words.term("adjustment", analysis.adjustment)
-        blocks.append(Paragraph(words.line("tables.propensity", terms=model, how=how)))
+        blocks.append(Paragraph(_propensity(context, analysis)))
+    blocks += [planned_table(context, analysis.id, planned)] if planned else []
     if written := _WRITTEN.get(analysis.method):
         return [*blocks, *written(context, analysis, rows)]
     blocks += [
-        Paragraph(words.line("tables.not_estimable", note=str(row["note"])))
+        Paragraph(words.line("tables.not_estimable", note=said_note(words, str(row["note"]))))
         for row in rows
         if row["status"] == "not_estimable" and row["note"]
     ][:3]
     blocks += curve_figures(context, analysis.id, rows)
     blocks += series_figures(context, analysis.id, rows)
+    blocks += figures(context, analysis.id, rows)
     if found:
         has_curve = any(row["term"] == "curve" for row in rows)
         blocks.append(_estimate_table(context, analysis, found, has_curve))
     blocks += _notes(context, found)
     if fit:
         blocks.append(_fit_table(context, analysis, fit))
-    return [*blocks, *adjustment_tables(context, analysis.id, all_rows)]
+    return [*blocks, *adjustment_tables(context, analysis, all_rows)]
+
+
+def _propensity(context: Context, analysis: Analysis) -> Runs:
+    """Say how an analysis adjusts, where it does so beside its model, and by which score."""
+    words, model = context.words, Run(str(analysis.propensity), tone="code")
+    if analysis.adjustment == "none":
+        return words.line("tables.score_alone", terms=model)
+    how = words.term("adjustment", analysis.adjustment)
+    return words.line("tables.propensity", terms=model, how=how)
+
+
+def _is_drawn(row: Record) -> bool:
+    """Whether a figure shows a row, with a table of its own, so that this one need not."""
+    is_part = is_line(row) or is_span(row) or is_of_adoption(row)
+    is_of_span = row["estimate_name"] == "missing_fraction" and row["at"] is not None
+    return bool(row["term"] == "curve" or is_part or is_of_span)
 
 
 def _notes(context: Context, rows: list[Record]) -> list[Block]:
     """Return what rows with a number say of themselves, each note once."""
-    notes = dict.fromkeys(str(r["note"]) for r in rows if r["status"] == "ok" and r["note"])
+    shown = [r for r in rows if r["status"] == "ok" and r["note"] not in (None, *_UNSAID)]
+    notes = dict.fromkeys(said_note(context.words, str(row["note"])) for row in shown)
     return [Paragraph(context.words.line("tables.note", note=note)) for note in list(notes)[:3]]
 
 
@@ -189,16 +229,25 @@ def _estimate_table(
 
 
 def _estimate(context: Context, row: Record) -> tuple[Runs, ...]:
-    name = row["estimate_name"]
     return (
         _named_with_unit(context, row),
         runs(_subject(context, row)),
-        context.with_interval(row, _write(name)),
+        _value(context, row),
         (context.number(row, "n", numbers.whole),),
         (context.number(row, "n_events", numbers.whole),),
         runs(_how(context, row)),
         (context.number(row, "p_value", numbers.p_value),),
     )
+
+
+def _value(context: Context, row: Record) -> Runs:
+    """Return a number with its interval; one of a time may be open at the end."""
+    name = row["estimate_name"]
+    is_open = row["ci_low"] is not None and row["ci_high"] is None and row["status"] == "ok"
+    if name not in _DAYS or not is_open:
+        return context.with_interval(row, _write(name))
+    value, low = (context.number(row, column, _write(name)) for column in ("estimate", "ci_low"))
+    return runs(value, " (", context.words.line("tables.open_interval", low=low), ")")
 
 
 def _how(context: Context, row: Record) -> str:
@@ -222,7 +271,15 @@ def _named_with_unit(context: Context, row: Record) -> Runs:
 def _write(name: str) -> Write:
     if name in _SHARES:
         return numbers.percent
+    if name in _DAYS:
+        return numbers.days
+    if name in _ONE_PLACE:
+        return _one_place
     return numbers.whole if name in _WHOLE else _three_places
+
+
+def _one_place(value: float) -> str:
+    return numbers.decimals(value, 1)
 
 
 def _three_places(value: float) -> str:
@@ -231,35 +288,62 @@ def _three_places(value: float) -> str:
 
 def _subject(context: Context, row: Record) -> str:
     """Say of what a number is: a term, a group, a comparison, a day."""
-    words, parts = context.words, []
-    if row["stratum_level"] is not None:
-        parts.append(f"{row['stratum_name']} {row['stratum_level']}")
-    if row["term"] not in (None, "table", "curve"):
+    words, parts = context.words, [_group(context, row)]
+    if row["term"] not in (None, "table", "curve") and not _is_said(row):
         parts.append(_term(context, str(row["term"])))
     if row["at"] is not None and row["at_kind"] == "probability":
-        parts.append(words("tables.of_share", share=numbers.percent(row["at"])))
+        parts.append(words("tables.of_share", share=numbers.share_of(row["at"])))
     elif row["at"] is not None:
         key = _AT.get(str(row["at_kind"]), "tables.on_day")
         parts.append(words(key, day=numbers.days(row["at"])))
     if row["scenario"] is not None:
         parts.append(_scenario(context, row))
-    return ", ".join(parts) or words("tables.all")
+    return ", ".join(filter(None, parts)) or words("tables.all")
+
+
+def _group(context: Context, row: Record) -> str:
+    """Name a group, or the grouping that a test is about."""
+    name, level = row["stratum_name"], row["stratum_level"]
+    if name == "missing_column":
+        return str(level)
+    if name == "strategy":
+        levels = str(level).split(" - ")
+        return " – ".join(context.words.term("strategy_name", each) for each in levels)
+    if level is None:
+        return str(name) if name and row["estimate_name"] == "test" else ""
+    return f"{name} {str(level).replace(' - ', ' – ')}"
+
+
+def _is_said(row: Record) -> bool:
+    """Whether the term of a row says only what its grouping or its time says."""
+    is_by_time = row["at_kind"] == "periods_since_adoption" and row["term"] == "dynamic"
+    return bool(is_by_time or row["stratum_name"] == "missing_column")
 
 
 def _scenario(context: Context, row: Record) -> str:
     """Name a scenario, and where it is a kind of standard error that one, too."""
-    words = context.words
-    named = words.term("scenario", row["scenario"])
-    if row["scenario"] not in _OF_SERIES or row["se_method"] is None:
+    words, scenario = context.words, row["scenario"]
+    if words.knows("estimate", scenario) and row["estimate_name"] == "test":
+        return words.term("estimate", scenario)
+    named = words.term("scenario", scenario)
+    if scenario not in _OF_SERIES or row["se_method"] is None:
         return named
-    return f"{named}: {words.term('se_method', row['se_method'])}"
+    return f"{named}: {_se_method(context, str(row['se_method']))}"
+
+
+def _se_method(context: Context, name: str) -> str:
+    """Name an error; that of Newey and West with its lag."""
+    lag = name.removeprefix("newey_west(lag=").removesuffix(")")
+    is_plain = lag == name
+    words = context.words
+    return words.term("se_method", name) if is_plain else words("tables.newey_west", lag=lag)
 
 
 def _term(context: Context, term: str) -> str:
     """Return the word for a term that methods name; a column by its own name."""
     if term in _TERMS:
         return context.words.term("table_term", term)
-    return term.removeprefix("x_").removeprefix("label_")
+    return adopted(context, term).removeprefix("x_").removeprefix("label_")
 
 
 def _fit_table(context: Context, analysis: Analysis, rows: list[Record]) -> Table:

@@ -22,7 +22,13 @@ class Verdict:
     is_shown: bool
 
 
-def judge(claim: Claim, margin: float, statistic: Statistic, alpha: float = 0.025) -> Verdict:
+def judge(
+    claim: Claim,
+    margin: float,
+    statistic: Statistic,
+    alpha: float = 0.025,
+    df: float = float("inf"),
+) -> Verdict:
     """Test whether a gap (larger is better) is above a margin, or within two.
 
     Args:
@@ -31,6 +37,7 @@ def judge(claim: Claim, margin: float, statistic: Statistic, alpha: float = 0.02
         margin: In the unit of the gap, not negative.
         statistic: The normal statistic of the gap against a value.
         alpha: One-sided level.
+        df: Degrees of freedom of Student's t; infinite where the statistic is normal.
 
     Source:
         ICH E9 (1998), 3.3.2; Schuirmann (1987) for two one-sided tests.
@@ -38,7 +45,8 @@ def judge(claim: Claim, margin: float, statistic: Statistic, alpha: float = 0.02
     above = statistic(margin if claim == "superiority" else -margin)
     if claim == "equivalence":
         above = min(above, -statistic(margin))
-    p_value = float(special.ndtr(-above))
+    tail = special.ndtr(-above) if df == float("inf") else special.stdtr(df, -above)
+    p_value = float(tail)
     return Verdict(claim, margin, float(above), p_value, p_value <= alpha)
 
 

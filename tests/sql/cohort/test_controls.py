@@ -2,8 +2,9 @@
 
 import pytest
 
-from tasks.cohort.build import build_controls
-from tests.design_world import TEXT, loaded
+from tasks.analysis.analyse import exposed_rows
+from tasks.cohort.build import build_control_exposures, build_controls
+from tests.design_world import TEXT, loaded, native
 from tests.sql.cohort.test_trial import PLAIN, ZERO, build
 from tests.tables import rows_of
 
@@ -77,3 +78,48 @@ def test_a_study_without_controls_builds_nothing(con, tmp_path):
         f"analyses.{place}.calibrate": False for place in (0, 1)
     }))  # fmt: skip
     assert rows_of(con, "select count(*) from duckdb_tables()") == [(0,)]
+
+
+PAIR = {
+    "id": "two_others", "name": TEXT,
+    "target": {"name": TEXT, "cohort": "third"},
+    "comparator": {"name": TEXT, "cohort": "fourth"},
+}  # fmt: skip
+CRUDE = [
+    {"id": "primary", "role": "primary", "method": "cox", "adjustment": "none", "ties": "efron",
+     "std_error": "model", "calibrate": True},
+    {"id": "cif", "role": "secondary", "method": "cumulative_incidence", "adjustment": "none",
+     "table_days": [30]},
+]  # fmt: skip
+
+
+def test_exposures_are_built_as_the_arms_of_the_study_are(con, tmp_path):
+    """Other arms under the same rules: who is in both, or had the outcome before, is left out."""
+    asked = {
+        "negative_controls": [], "negative_control_exposures": [PAIR], "analyses": CRUDE,
+        "covariates": [], "gates": [],
+        "cohorts.2": native("third", "celecoxib"), "cohorts.3": native("fourth", "diclofenac"),
+    }  # fmt: skip
+    spans = f"""{PEOPLE}
+third | 1 | {ZERO}
+third | 4 | {ZERO}
+third | 5 | {ZERO}
+fourth | 5 | {ZERO}
+fourth | 6 | {ZERO}
+fourth | 7 | {ZERO}"""
+    bleeds = "1 | 192671 | 2020-07-04\n7 | 192671 | 2020-06-20"
+    build(con, tmp_path, spans, asked, bleeds)
+    spec = loaded(tmp_path, "cohort", PLAIN | asked)
+    build_control_exposures(con, spec)
+    found = "select person_id, arm, follow_up_days, cause from control_exposure_0.subject"
+    assert rows_of(con, found) == [
+        (1, "arm_third", 4, 1),
+        (4, "arm_third", 40, 0),
+        (6, "arm_fourth", 40, 0),
+    ]
+    rows = exposed_rows(con, spec)
+    counts = [(r["arm"], r["n"], r["n_events"]) for r in rows if r["estimate_name"] == "count"]
+    assert counts == [("arm_third", 2, 1), ("arm_fourth", 1, 0)]
+    [effect] = [r for r in rows if r["estimate_name"] != "count"]
+    assert (effect["status"], effect["stratum_level"]) == ("not_estimable", "two_others")
+    assert (effect["target"], effect["comparator"]) == ("arm_third", "arm_fourth")

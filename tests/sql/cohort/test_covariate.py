@@ -67,7 +67,7 @@ def made(con, *covariates, **options):
     spec = spec_of(*covariates)
     build_covariates(con, spec)
     got = load_covariates(con, spec, spec.covariates, **options)
-    return {c.id: got.dense[:, i].tolist() for i, c in enumerate(got.covariates)}
+    return {c.id: got.sparse.toarray()[:, i].tolist() for i, c in enumerate(got.covariates)}
 
 
 CONDITIONS = """\

@@ -38,9 +38,12 @@ PLAIN = {
 CELECOXIB, DICLOFENAC, BLEED, NOISE = 1118084, 1124300, 192671, 4
 
 
-def build(con, tmp_path, spans, changes, conditions="", deaths="", exposures="", visits=""):
+def build(
+    con, tmp_path, spans, changes, conditions="", deaths="", exposures="", visits="",
+    kind="cohort", plain=PLAIN,
+):  # fmt: skip
     """Build the trial of two cohorts from their spans; everybody is observed from 2000 to 2030."""
-    spec = loaded(tmp_path, "cohort", PLAIN | changes)
+    spec = loaded(tmp_path, kind, plain | changes)
     ids = sorted({int(line.split("|")[1]) for line in spans.strip().splitlines()})
     given(con, "cohort.cohort", SPANS + spans)
     given(con, "clean.condition_occurrence", CONDITIONS + conditions)

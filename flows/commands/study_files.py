@@ -5,16 +5,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flows.cli import (
-    LOCKS,
-    HomeOption,
-    JsonOption,
-    StudyArgument,
-    out,
-    print_json,
-    show_rows,
-    study_app,
-)
+from flows.commands.app import HomeOption, JsonOption, StudyArgument, study_app
+from flows.commands.screen import out, print_json, show_rows
+from flows.commands.study import LOCKS
 from tasks.core.errors import UsageError
 from tasks.core.paths import home_from
 

@@ -4,13 +4,11 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import HomeOption, JsonOption, StudyArgument, app, out, print_json
+from flows.commands.app import HomeOption, JsonOption, StudyArgument, app, audit_app
+from flows.commands.screen import out, print_json
 from tasks.core.audit import first_broken_line
 from tasks.core.errors import CausewayError
 from tasks.core.paths import home_from
-
-audit_app = typer.Typer(help="Look at the audit log.", no_args_is_help=True)
-app.add_typer(audit_app, name="audit")
 
 
 class AuditError(CausewayError):
