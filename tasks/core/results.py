@@ -77,6 +77,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     ),
     "validation": tuple(
         "sensitivity specificity ppv npv lr_positive lr_negative accuracy balanced_accuracy f1 "
+        "partial_auc_difference operating_threshold "
         "prevalence auc partial_auc auc_difference sensitivity_difference specificity_difference "
         "diagnostic_odds_ratio net_benefit net_intervention_avoided calibration_slope "
         "calibration_intercept brier ici eci oe_ratio verified_fraction failure_rate "
@@ -138,6 +139,8 @@ DAYS = "days"
 """Another: by column that holds a day, how many had the event by then, and were at risk then."""
 CELLS = "cells"
 """Another: counts of the periods and sites that a number is of; few of one withhold its row."""
+ROC_COUNTS = "roc_counts"
+"""Another: of points of ROC curves, diseased and healthy cases at or above each, and of all."""
 LEVELS = "levels"
 """Another: by use (`terms`, `balance`), rows with each level of a column, as counts by column."""
 

@@ -213,8 +213,8 @@ def _sums(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     ill, well = units[truth], units[~truth]
     return (
-        np.bincount(ill, moved[truth], size),
-        np.bincount(well, moved[~truth], size),
+        np.bincount(ill, moved[truth], size).astype(np.float64, copy=False),
+        np.bincount(well, moved[~truth], size).astype(np.float64, copy=False),
         np.bincount(ill, minlength=size).astype(np.float64),
         np.bincount(well, minlength=size).astype(np.float64),
     )

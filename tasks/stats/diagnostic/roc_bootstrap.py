@@ -79,10 +79,11 @@ def resampled_curves(
         Carpenter & Bithell (2000) Stat Med 19:1141; strata as R pROC `boot.stratified = TRUE`;
         clusters as Rutter (2000) Acad Radiol 7:413.
     """
-    found = [
-        _modality(score[mine], truth[mine], units[mine], weights if weights is None else weights[mine])
-        for mine in (modality == place for place in range(int(modality.max(initial=0)) + 1))
-    ]  # fmt: skip
+    found = []
+    for place in range(int(modality.max(initial=0)) + 1):
+        mine = modality == place
+        own = None if weights is None else weights[mine]
+        found.append(_modality(score[mine], truth[mine], units[mine], own))
 
     def statistic(drawn: FloatArray) -> FloatArray:
         lines = [one.lines(drawn) for one in found]
@@ -138,8 +139,9 @@ def resampled_choice(
 
     def statistic(drawn: FloatArray) -> FloatArray:
         rows = drawn[one.units] if weights is None else drawn[one.units] * weights[:, None]
-        masses = one.steps.masses(rows)
-        return np.array([[_threshold(one.steps.scores, *of, choice)] for of in zip(*(m.T for m in masses), strict=True)])  # fmt: skip
+        up, across = one.steps.masses(rows)
+        columns = zip(up.T, across.T, strict=True)
+        return np.array([[_threshold(one.steps.scores, *of, choice)] for of in columns])
 
     size = int(units.max(initial=-1)) + 1
     return resample(statistic, size, plan, None, _strata(truth, units, size))

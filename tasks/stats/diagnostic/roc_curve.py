@@ -85,9 +85,7 @@ def _curve(
 ) -> Curve:
     line = polyline(*masses)
     ill, well = (np.append(0, np.rint(np.cumsum(part))).astype(np.int64) for part in counts)
-    return Curve(
-        _between(scores), line.up, 1 - line.across, ill, well, int(ill[-1]), int(well[-1])
-    )
+    return Curve(_between(scores), line.up, 1 - line.across, ill, well, int(ill[-1]), int(well[-1]))
 
 
 def _between(scores: FloatArray) -> FloatArray:
@@ -173,13 +171,13 @@ def choose(curve: Curve, choice: Choice) -> Chosen:
 def _place(curve: Curve, choice: Choice) -> int:
     if choice.rule == "sensitivity" or choice.rule == "specificity":
         return curve.place(choice.rule, choice.at_least)
-    weight = 1.0 if choice.rule == "youden" else _weight_of_specificity(curve, choice)
+    weight = 1.0 if choice.rule == "youden" else _weight_of_specificity(choice)
     worth = curve.sensitivity + weight * curve.specificity
     best = np.flatnonzero(worth >= worth.max() - _SAME)
     return int(best[-1])
 
 
-def _weight_of_specificity(curve: Curve, choice: Choice) -> float:
+def _weight_of_specificity(choice: Choice) -> float:
     share = choice.prevalence
     if share is None:
         what, fix = "costs need the prevalence where the threshold is used", "give prevalence."

@@ -67,10 +67,7 @@ def steps_of(score: FloatArray, truth: BoolArray, weights: FloatArray | None = N
         EstimationError: There is no row with the condition, or none without, or a score is NaN.
     """
     _check(score, truth)
-    if weights is None:
-        order = np.argsort(-score)
-    else:
-        order = np.lexsort((weights, truth, -score))
+    order = np.argsort(-score) if weights is None else np.lexsort((weights, truth, -score))
     falling = score[order]
     is_first = np.append(True, falling[1:] != falling[:-1])
     first = np.flatnonzero(is_first)
