@@ -14,6 +14,7 @@
 - A difference or ratio of risks on a day is shown where both risks of that day are.
 - Predictions in one stratum are withheld where it, or all others together, has few rows, few
   with the event or few without.
+- Points of ROC curves are shown where k cases of either truth lie between any two of them.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
 
@@ -28,6 +29,7 @@ from tasks.core.disclosure_curves import CURVES, QUANTILES, safe_days, so_far, s
 from tasks.core.disclosure_levels import hide_contrasts, hide_rare_levels
 from tasks.core.disclosure_missing import hide_complete_cases
 from tasks.core.disclosure_notes import safe_notes
+from tasks.core.disclosure_roc import thin_roc
 from tasks.core.disclosure_series import hide_small_periods
 from tasks.core.errors import Message
 from tasks.core.results import BEHIND, OBSERVED_MEAN, withheld
@@ -72,7 +74,7 @@ def release_tables(
     few = {row["analysis_id"] for row in kept if _is_span(row) and _is_few(row, k)}
     kept = [withheld(r) if _is_span(r) and r["analysis_id"] in few else r for r in kept]
     kept = hide_rare_levels(hide_complete_cases(hide_small_periods(kept, k), k), k)
-    kept = hide_contrasts(_thinned(kept, k))
+    kept = thin_roc(hide_contrasts(_thinned(kept, k)), k)
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
     kept = [r for r in kept if r["status"] != "suppressed" or r.get("term") not in _TELL_DAYS]

@@ -41,7 +41,8 @@ def operating_point(asked: AskedOfTable) -> list[Row]:
     ]
     _are_apart(*sets)
     developed = _developed(sets[0], chosen)
-    made = [row for level, one in developed.items() for row in one.rows(asked, level)]
+    here = {**_UNIT, "stratum_name": chosen.set, "stratum_level": chosen.development}
+    made = [row for level, one in developed.items() for row in one.rows(asked, level, here)]
     thresholds = {level: one.chosen.threshold for level, one in developed.items() if one.chosen}
     if not thresholds:
         return made
@@ -86,10 +87,12 @@ class _Developed:
         except EstimationError as exc:
             self.why = exc.what
 
-    def rows(self, asked: AskedOfTable, level: str | None) -> Iterator[Row]:
+    def rows(
+        self, asked: AskedOfTable, level: str | None, named: Mapping[str, object]
+    ) -> Iterator[Row]:
         """Yield the threshold, in the unit of the score, with the limits of its resamples."""
         ranked, ill = self.ranked, int(self.ranked.truth.sum())
-        named: Row = {**_UNIT, "arm": level, "n": ranked.truth.size, "n_events": ill}
+        named = {**named, "arm": level, "n": ranked.truth.size, "n_events": ill}
         named |= {"term": self.choice.rule}
         if self.chosen is None:
             yield asked.row("operating_threshold", status="not_estimable", note=self.why, **named)
