@@ -21,6 +21,7 @@ from tasks.stats.students_t import t_quantile, two_sided_t
 
 Axis = Literal["specificity", "sensitivity"]
 AreaInterval = Literal["wald", "wald_logit", "newcombe"]
+_TINY = 1e-12
 _LOOK = "analyse more cases, or look at the scores."
 
 
@@ -257,7 +258,7 @@ def area(
 ) -> Area:
     """Return the area of one modality with its interval.
 
-    `wald_logit` makes it on the logit of the area (of a part, as a share of the largest that it
+    `wald` ends where an area can, as that of R pROC does; `wald_logit` makes it on the logit of the area (of a part, as a share of the largest that it
     can be); `newcombe` from the variance that each value would have, so that a curve without
     error has an interval too.
 
@@ -292,7 +293,7 @@ def _limits(
         what = "no case is ranked otherwise than the others: the area has no variance"
         raise EstimationError("area", what, _LOOK)
     if interval == "wald":
-        return value - z * error, value + z * error
+        return max(value - z * error, 0.0), min(value + z * error, most)
     share = value / most
     middle, reach = special.logit(share), z * error / most / (share * (1 - share))
     low, high = special.expit([middle - reach, middle + reach]) * most
@@ -308,9 +309,11 @@ def _newcombe(value: float, diseased: float, healthy: float, z: float) -> tuple[
         variance = area_ * (1 - area_) * part / (diseased * healthy)
         return float((value - area_) ** 2 - z * z * variance)
 
-    low = 0.0 if value <= 0 else float(optimize.brentq(distance, 0.0, value, xtol=1e-14))
-    high = 1.0 if value >= 1 else float(optimize.brentq(distance, value, 1.0, xtol=1e-14))
-    return low, high
+    def root(first: float, last: float) -> float:
+        return float(optimize.brentq(distance, first, last, xtol=1e-14))
+
+    low = 0.0 if value <= 0 else root(0.0, min(value, 1 - _TINY))
+    return low, 1.0 if value >= 1 else root(max(value, _TINY), 1.0)
 
 
 def area_gap(found: Areas, new: int, old: int, level: float = 0.95) -> AreaGap:
