@@ -258,9 +258,9 @@ def area(
 ) -> Area:
     """Return the area of one modality with its interval.
 
-    `wald` ends where an area can, as that of R pROC does; `wald_logit` makes it on the logit of the area (of a part, as a share of the largest that it
-    can be); `newcombe` from the variance that each value would have, so that a curve without
-    error has an interval too.
+    `wald` ends where an area can, as that of R pROC does; `wald_logit` makes it on the logit of
+    the area (of a part, as a share of the largest that it can be); `newcombe` from the variance
+    that each value would have, so that a curve without error has an interval too.
 
     Raises:
         EstimationError: The area has no variance (`wald`, `wald_logit`), or a corrected part lies
