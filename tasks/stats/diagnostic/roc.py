@@ -174,12 +174,12 @@ def areas(
         sums = _Sums(sums.healthy, sums.diseased, sums.n_healthy, sums.n_diseased)
     _check_units(sums)
     is_simple = weights is None and bool((sums.n_diseased + sums.n_healthy <= 1).all())
-    there = ((sums.n_diseased + sums.n_healthy) > 0).astype(np.float64)
+    there = (sums.n_diseased + sums.n_healthy) > 0
     made = Areas(
         np.array(found), _covariance(sums, is_simple),
         np.asarray(sums.n_diseased.sum(axis=0), np.int64),
         np.asarray(sums.n_healthy.sum(axis=0), np.int64),
-        np.asarray(np.rint(there.T @ there), np.int64), is_simple, part,
+        _common(there, there), is_simple, part,
     )  # fmt: skip
     return _corrected(made) if part.is_corrected else made
 
@@ -234,8 +234,15 @@ def _covariance(sums: _Sums, is_simple: bool) -> FloatArray:
 
 def _factor(one: BoolArray, other: BoolArray) -> FloatArray:
     """Return G / (G - 1) of the units that each two modalities have in common, shape (m, m)."""
-    common = np.rint(one.T.astype(np.float64) @ other.astype(np.float64))
+    common = _common(one, other).astype(np.float64)
     return np.where(common > 1, common / np.maximum(common - 1, 1), 1.0)
+
+
+def _common(one: BoolArray, other: BoolArray) -> IntArray:
+    """Return how many units have both, for each two modalities, shape (m, m)."""
+    m = one.shape[1]
+    counts = [np.count_nonzero(one[:, j] & other[:, k]) for j in range(m) for k in range(m)]
+    return np.array(counts, np.int64).reshape(m, m)
 
 
 def _check_units(sums: _Sums) -> None:

@@ -151,12 +151,13 @@ def placements(
     moves it by the second less its mean. Over the whole curve both are placement values.
     """
     before, after = line.across[:-1], line.across[1:]
+    if (low, high) == (0.0, 1.0):
+        return 1 - (before + after) / 2, (line.up[1:] + line.up[:-1]) / 2
     first, last = _within(before, after, low, high)
     half = (last**2 - first**2) / 2
     of_diseased = high - np.clip(after, low, high) + (after - before) * half
     rise = line.up[1:] - line.up[:-1]
     top = line.up[:-1] + rise * last
-    if (low, high) != (0.0, 1.0):
-        top = np.where(after <= low, _height(line.across, line.up, low), top)
-        top = np.where(before >= high, _height(line.across, line.up, high), top)
+    top = np.where(after <= low, _height(line.across, line.up, low), top)
+    top = np.where(before >= high, _height(line.across, line.up, high), top)
     return of_diseased, top - rise * half
