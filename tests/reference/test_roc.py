@@ -464,7 +464,7 @@ def judged(frame, rule, **more):
 
 @pytest.mark.parametrize("rule", ["sensitivity", "specificity"])
 def test_a_rule_is_kept_on_the_cases_that_it_is_chosen_on(rule):
-    rows = judged(asah_like(400), {"rule": rule, "at_least": 0.9})
+    rows = judged(asah_like(400), {"chosen_by": rule, "at_least": 0.9})
     for arm in ("old", "new"):
         (there,) = some(rows, rule, arm=arm, stratum_level="dev", ci_method="wilson")
         (limit,) = some(rows, "operating_threshold", arm=arm)
@@ -479,7 +479,7 @@ def test_a_rule_is_kept_on_the_cases_that_it_is_chosen_on(rule):
 
 def test_a_threshold_is_judged_on_the_other_cases():
     frame = asah_like(400)
-    rows = judged(frame, {"rule": "youden"}, hypothesis={"claim": "superiority"})
+    rows = judged(frame, {"chosen_by": "youden"}, hypothesis={"claim": "superiority"})
     (limit,) = some(rows, "operating_threshold", arm="new")
     val = frame.query("modality == 'new' and set == 'val'")
     hit = val.score >= limit["estimate"]
@@ -494,14 +494,16 @@ def test_a_threshold_is_judged_on_the_other_cases():
 def test_a_threshold_does_not_see_the_cases_that_it_is_judged_on():
     frame = asah_like(400)
     other = frame.assign(score=frame.score + 5.0 * (frame.set == "val"))
-    one, two = (some(judged(f, {"rule": "youden"}), "operating_threshold") for f in (frame, other))
+    one, two = (
+        some(judged(f, {"chosen_by": "youden"}), "operating_threshold") for f in (frame, other)
+    )
     assert one == two
 
 
 def test_sets_may_not_share_a_person():
     frame = asah_like(400).assign(person=lambda f: f.case % 100)
     source = with_roles(person_id="person")
-    rows = results(frame, source, method="operating_point", operating_point={**SETS, "rule": "youden"}, seed=1)  # fmt: skip
+    rows = results(frame, source, method="operating_point", operating_point={**SETS, "chosen_by": "youden"}, seed=1)  # fmt: skip
     (found,) = some(rows, "operating_threshold")
     assert "share a person" in found["note"]
 

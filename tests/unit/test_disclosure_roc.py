@@ -102,7 +102,7 @@ def test_public_data_pass_untouched(rows):
 
 
 def test_a_threshold_of_few_is_withheld():
-    rule = {"rule": "specificity", "at_least": 0.99, "set": "half", "development": "a", "validation": "b"}  # fmt: skip
+    rule = {"chosen_by": "specificity", "at_least": 0.99, "set": "half", "development": "a", "validation": "b"}  # fmt: skip
     rows = results(drawn(), SOURCE, method="operating_point", operating_point=rule, seed=1, replicates=200)  # fmt: skip
     kept, _ = released(rows)
     assert {r["status"] for r in kept if r["estimate_name"] == "operating_threshold"} == {"suppressed"}  # fmt: skip

@@ -20,7 +20,7 @@ analyses:
   - {id: curve, role: primary, source: readings, method: roc, subgroups: [sex], seed: 1,
      roc: {parts: [{of: specificity, low: 0.9}], at_specificity: [0.9]}}
   - {id: point, role: secondary, source: readings, method: operating_point, seed: 1,
-     operating_point: {rule: youden, set: phase, development: tuning, validation: testing}}
+     operating_point: {chosen_by: youden, set: phase, development: tuning, validation: testing}}
 """
 
 
@@ -49,9 +49,13 @@ def test_it_is_a_study(tmp_path):
         ("validation: testing", "validation: tuning", "are the same cases"),
         ("validation: testing", "validation: later", "later is no level of column phase"),
         ("set: phase", "set: age", "column age is not declared as category"),
-        ("rule: youden", "rule: sensitivity", "rule sensitivity needs at_least"),
-        ("rule: youden", "rule: youden, at_least: 0.9", "rule youden takes no at_least"),
-        ("rule: youden", "rule: cost, cost_ratio: 5", "rule cost needs prevalence"),
+        ("chosen_by: youden", "chosen_by: sensitivity", "chosen_by sensitivity needs at_least"),
+        (
+            "chosen_by: youden",
+            "chosen_by: youden, at_least: 0.9",
+            "chosen_by youden takes no at_least",
+        ),
+        ("chosen_by: youden", "chosen_by: cost, cost_ratio: 5", "chosen_by cost needs prevalence"),
         ("operating_point, seed: 1,", "operating_point,", "needs seed"),
         (
             "method: operating_point, seed: 1,",
@@ -65,7 +69,7 @@ def test_it_is_a_study(tmp_path):
         ),
         (
             "     roc: {parts: [{of: specificity, low: 0.9}], at_specificity: [0.9]}}",
-            "     operating_point: {rule: youden, set: phase, development: tuning, validation: testing}}",
+            "     operating_point: {chosen_by: youden, set: phase, development: tuning, validation: testing}}",
             "method roc does not use operating_point",
         ),
     ],

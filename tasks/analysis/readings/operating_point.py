@@ -138,7 +138,9 @@ def _limits_of(sign: float, drawn: Resampled) -> Row:
 
 def _developed(readings: Readings, asked: OperatingPoint) -> dict[str | None, _Developed]:
     ranked = ranked_as(readings, readings.index_test.without_result)
-    choice = Choice(asked.rule, asked.at_least or 0.0, asked.cost_ratio or 1.0, asked.prevalence)
+    choice = Choice(
+        asked.chosen_by, asked.at_least or 0.0, asked.cost_ratio or 1.0, asked.prevalence
+    )
     return {
         level: _Developed(ranked.of(place), choice) for place, level in enumerate(ranked.levels)
     }

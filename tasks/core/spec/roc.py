@@ -49,7 +49,7 @@ class Roc(Frozen):
 class OperatingPoint(Frozen):
     """How a threshold is chosen on one set of cases, and on which other it is judged."""
 
-    rule: Annotated[
+    chosen_by: Annotated[
         Literal["youden", "sensitivity", "specificity", "cost"],
         Field(description="Largest sum of both, what is reached at least, or the lowest cost."),
     ]
@@ -79,12 +79,12 @@ class OperatingPoint(Frozen):
 
     @model_validator(mode="after")
     def _has_what_its_rule_needs(self) -> Self:
-        reaches = self.rule in ("sensitivity", "specificity")
+        reaches = self.chosen_by in ("sensitivity", "specificity")
         if reaches != (self.at_least is not None):
             need = "needs" if reaches else "takes no"
-            raise ValueError(f"rule {self.rule} {need} at_least")
+            raise ValueError(f"chosen_by {self.chosen_by} {need} at_least")
         for name in ("cost_ratio", "prevalence"):
-            if (self.rule == "cost") != (getattr(self, name) is not None):
-                need = "needs" if self.rule == "cost" else "takes no"
-                raise ValueError(f"rule {self.rule} {need} {name}")
+            if (self.chosen_by == "cost") != (getattr(self, name) is not None):
+                need = "needs" if self.chosen_by == "cost" else "takes no"
+                raise ValueError(f"chosen_by {self.chosen_by} {need} {name}")
         return self

@@ -43,7 +43,7 @@ def operating_blocks(context: Context, analysis: Analysis, rows: list[Record]) -
     words, asked = context.words, analysis.operating_point
     blocks: list[Block] = []
     if asked is not None:
-        rule = words.term("rule", asked.rule)
+        rule = words.term("rule", asked.chosen_by)
         at = _fixed(asked.at_least) if asked.at_least is not None else ""
         said = words.line(
             "operating.rule", rule=rule, at=at, column=asked.set, dev=asked.development,
