@@ -3,13 +3,14 @@
 A point tells how many diseased and how many healthy cases score above a threshold; two points tell
 how many score between. Points that a study asks for (at its threshold, at a fixed specificity)
 come before those of the curve, and those that sensitivity and specificity tell elsewhere before
-all. A difference of two modalities at a point goes with the point of either.
+all. A difference of two modalities at a point goes with the point of either. Where few outputs are
+without a result, what the area would be without them, or with them counted otherwise, is withheld.
 """
 
 from collections import defaultdict
 
-from tasks.core.disclosure_cells import whole
-from tasks.core.results import ROC_COUNTS, withheld
+from tasks.core.disclosure_cells import is_small, whole
+from tasks.core.results import ASIDE, ROC_COUNTS, withheld
 
 Row = dict[str, object]
 Key = tuple[object, ...]
@@ -19,6 +20,7 @@ _SHARES = ("sensitivity", "specificity")
 
 def thin_roc(rows: list[Row], k: int) -> list[Row]:
     """Withhold points of ROC curves with fewer than k cases of a truth between them and others."""
+    rows = [withheld(row) if _is_beside_few(row, k) else row for row in rows]
     asked = [row for row in rows if _points(row) and not row.get("target")]
     shown: dict[Key, set[Point]] = defaultdict(set)
     for key, point in _told_elsewhere(rows):
@@ -30,6 +32,11 @@ def thin_roc(rows: list[Row], k: int) -> list[Row]:
             if _is_apart(point, shown[key] | {(0, 0), (ill, well)}, k):
                 shown[key].add(point)
     return [row if _may_be_shown(row, shown) else withheld(row) for row in rows]
+
+
+def _is_beside_few(row: Row, k: int) -> bool:
+    counts = row.get(ASIDE)
+    return isinstance(counts, tuple) and any(is_small(count, k) for count in counts)
 
 
 def _may_be_shown(row: Row, shown: dict[Key, set[Point]]) -> bool:

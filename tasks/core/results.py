@@ -141,6 +141,8 @@ CELLS = "cells"
 """Another: counts of the periods and sites that a number is of; few of one withhold its row."""
 ROC_COUNTS = "roc_counts"
 """Another: of points of ROC curves, diseased and healthy cases at or above each, and of all."""
+ASIDE = "aside"
+"""Another: counts of cases that a row counts otherwise than the study does; few withhold it."""
 LEVELS = "levels"
 """Another: by use (`terms`, `balance`), rows with each level of a column, as counts by column."""
 

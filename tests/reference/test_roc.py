@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.core.errors import EstimationError
-from tasks.stats.bootstrap import Plan
+from tasks.stats.bootstrap import Plan, stratified_weights
 from tasks.stats.diagnostic.roc import WHOLE, Part, area, area_gap, areas
-from tasks.stats.diagnostic.roc_bootstrap import area_of, resampled_choice, resampled_curves
+from tasks.stats.diagnostic.roc_bootstrap import area_of, resampled_curves
 from tasks.stats.diagnostic.roc_curve import Choice, at_fixed, choose, curve_of, thinned
 from tasks.stats.diagnostic.roc_steps import area_between, polyline, steps_of
 from tests.reference import roc_small as small
@@ -455,83 +454,11 @@ def test_a_large_curve_is_told_in_few_corners():
     assert np.diff(along).max() < 0.02
 
 
-SETS = {"set": "set", "development": "dev", "validation": "val"}
-
-
-def judged(frame, rule, **more):
-    return results(frame, LIKE, method="operating_point", operating_point={**SETS, **rule}, seed=1, replicates=300, **more)  # fmt: skip
-
-
-@pytest.mark.parametrize("rule", ["sensitivity", "specificity"])
-def test_a_rule_is_kept_on_the_cases_that_it_is_chosen_on(rule):
-    rows = judged(asah_like(400), {"chosen_by": rule, "at_least": 0.9})
-    for arm in ("old", "new"):
-        (there,) = some(rows, rule, arm=arm, stratum_level="dev", ci_method="wilson")
-        (limit,) = some(rows, "operating_threshold", arm=arm)
-        dev = asah_like(400).query("modality == @arm and set == 'dev'")
-        positive = dev.score >= limit["estimate"]
-        right = positive == (dev.truth == 1)
-        share = right[dev.truth == (rule == "sensitivity")].mean()
-        assert there["estimate"] == pytest.approx(share)
-        assert 0.9 <= share < 0.95
-        assert limit["ci_low"] <= limit["estimate"] <= limit["ci_high"]
-
-
-def test_a_threshold_is_judged_on_the_other_cases():
-    frame = asah_like(400)
-    rows = judged(frame, {"chosen_by": "youden"}, hypothesis={"claim": "superiority"})
-    (limit,) = some(rows, "operating_threshold", arm="new")
-    val = frame.query("modality == 'new' and set == 'val'")
-    hit = val.score >= limit["estimate"]
-    (found,) = some(rows, "sensitivity", arm="new", stratum_level="val", ci_method="wilson")
-    assert found["estimate"] == pytest.approx(hit[val.truth == 1].mean())
-    assert found["n"] == (val.truth == 1).sum()
-    (gap,) = some(rows, "sensitivity_difference", target="new")
-    assert gap["n"] == found["n"]
-    assert "superiority" in gap["note"]
-
-
-def test_a_threshold_does_not_see_the_cases_that_it_is_judged_on():
-    frame = asah_like(400)
-    other = frame.assign(score=frame.score + 5.0 * (frame.set == "val"))
-    one, two = (
-        some(judged(f, {"chosen_by": "youden"}), "operating_threshold") for f in (frame, other)
-    )
-    assert one == two
-
-
-def test_sets_may_not_share_a_person():
-    frame = asah_like(400).assign(person=lambda f: f.case % 100)
-    source = with_roles(person_id="person")
-    rows = results(frame, source, method="operating_point", operating_point={**SETS, "chosen_by": "youden"}, seed=1)  # fmt: skip
-    (found,) = some(rows, "operating_threshold")
-    assert "share a person" in found["note"]
-
-
-def test_thresholds_of_resamples_are_those_of_resampled_rows():
-    """A resample is a weight on one sorted copy; here its rows are drawn out and sorted anew."""
-    score, truth, units, modality, _ = drawn_cases(40)
-    score, truth, units = score[modality == 0], truth[modality == 0], units[modality == 0]
-    plan = Plan(200, 5, "x", threads=1)
-    found = resampled_choice(score, truth, units, Choice("youden"), plan)
-    from tasks.stats.bootstrap import stratified_weights
-
-    times = stratified_weights(truth + 2 * ~truth, 64, plan, 0)
-    by_hand = [
-        choose(curve_of(np.repeat(score, t), np.repeat(truth, t)), Choice("youden")).threshold
-        for t in times.T.astype(int)
-    ]
-    assert found.values[: len(by_hand), 0] == pytest.approx(by_hand)
-    assert (times[truth].sum(axis=0) == truth.sum()).all()
-
-
 def test_areas_of_resamples_are_those_of_resampled_rows():
     score, truth, units, modality, _ = drawn_cases(40)
     plan = Plan(200, 5, "x", threads=1)
     wanted = [area_of(WHOLE), area_of(PARTS[0]), area_of(PARTS[3])]
     found = resampled_curves(score, truth, units, modality, wanted, plan).values
-    from tasks.stats.bootstrap import stratified_weights
-
     case = truth[modality == 0]
     times = stratified_weights(case + 2 * ~case, 64, plan, 0).astype(int)
     for drawn in range(3):
@@ -542,9 +469,15 @@ def test_areas_of_resamples_are_those_of_resampled_rows():
             assert found[drawn, [place, 3 + place]] == pytest.approx(values, rel=1e-12)
 
 
-@pytest.mark.parametrize("choice", [Choice("sensitivity", 0.999), Choice("cost", cost_ratio=1e5, prevalence=0.5)])  # fmt: skip
-def test_a_rule_that_only_calling_all_alike_meets_is_refused(choice):
-    truth = np.array([True, False] * 4)
-    score = np.array([0, 1, 3, 2, 4, 3, 5, 4.0])
-    with pytest.raises(EstimationError, match="called alike"):
-        choose(curve_of(score, truth), choice)
+def test_a_table_of_weights_is_weighted_and_says_so():
+    frame = asah_like()
+    frame["weight"] = 1.0 + frame.case % 3
+    rows = results(frame, with_roles(weight="weight"), method="roc", seed=2, replicates=1000)
+    new = frame[frame.modality == "new"]
+    repeated = new.loc[new.index.repeat(new.weight.astype(int))]
+    flags = repeated.truth.to_numpy() == 1
+    _, _, by_hand = components(repeated.score.to_numpy(), flags)
+    (found,) = some(rows, "auc", arm="new", ci_method="wald", se_method="delong_clustered")
+    assert found["estimate"] == pytest.approx(by_hand, rel=1e-12)
+    (drawn,) = some(rows, "auc", arm="new", se_method="bootstrap")
+    assert drawn["std_error"] == pytest.approx(found["std_error"], rel=0.12)

@@ -106,3 +106,18 @@ def test_a_threshold_of_few_is_withheld():
     rows = results(drawn(), SOURCE, method="operating_point", operating_point=rule, seed=1, replicates=200)  # fmt: skip
     kept, _ = released(rows)
     assert {r["status"] for r in kept if r["estimate_name"] == "operating_threshold"} == {"suppressed"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("every", "status"), [(20, "ok"), (200, "suppressed")])
+def test_areas_beside_tell_of_no_few_outputs_without_a_result(every, status):
+    frame = drawn().reset_index(drop=True)
+    frame["state"] = np.where(frame.index % every == 0, 2, 0)
+    frame.loc[frame.state == 2, "score"] = None
+    frame = frame.assign(state=frame.state.astype(int))
+    source = {**SOURCE, "roles": {**SOURCE["roles"], "output": "state"}}
+    kept, _ = released(results(frame, source, method="roc"), 5)
+    areas = [r for r in kept if r["estimate_name"] == "auc"]
+    own = [r["status"] for r in areas if r["scenario"] == "without a result: wrong"]
+    beside = {r["status"] for r in areas if r["scenario"] != "without a result: wrong"}
+    assert set(own) == {"ok"}
+    assert beside == {status}

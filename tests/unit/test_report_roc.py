@@ -110,8 +110,11 @@ def test_tables_name_what_was_compared_and_shown(found):
         line.startswith("Difference of partial areas, specificity 90% to 100%") for line in gaps
     )
     levels = lines(of["levels_discrimination"])
-    assert any("sex: M - F, v1" in line for line in levels)
+    assert any("sex: M\u00a0-\u00a0F, v1" in line for line in levels)
     assert any("largest gap" in line and "Bonferroni" in line for line in levels)
+    table = lines(of["table_discrimination"])
+    assert len(table) == 6
+    assert all("–" in part for line in table for part in line.split(" | ")[2:5])
     fixed = lines(of["fixed_discrimination"])
     assert any(line.startswith("Sensitivity at a specificity of 90%") for line in fixed)
     assert len(lines(of["parts_discrimination"])) == 5

@@ -13,7 +13,7 @@ from tasks.analysis.readings.roc_gaps import gaps_of_levels
 from tasks.analysis.readings.rows import Readings, readings_of
 from tasks.analysis.table_asked import AskedOfTable, Row
 from tasks.core.errors import EstimationError
-from tasks.core.results import ROC_COUNTS
+from tasks.core.results import ASIDE, ROC_COUNTS
 from tasks.stats.diagnostic.measures import cells_of, measure
 from tasks.stats.diagnostic.roc import WHOLE
 from tasks.stats.diagnostic.roc_curve import curve_of, thinned
@@ -41,11 +41,22 @@ def roc(asked: AskedOfTable) -> list[Row]:
             made += _not_estimable(asked, {None: exc.what}, named)
             continue
         made += _not_estimable(asked, lacking, named)
-        made += _of_areas(asked, whole, named) if whole.levels else []
+        found = _of_areas(asked, whole, named) if whole.levels else []
+        made += [row | {ASIDE: _unscored(readings)} for row in found] if place else found
         if not place and whole.levels:
             made += _of_curves(asked, whole, named)
             made += _of_parts(asked, readings, named, counts_as)
     return made
+
+
+def _unscored(readings: Readings) -> tuple[int, ...]:
+    """Return the outputs without a result of each modality, of diseased and of healthy cases."""
+    modality, levels = readings.modality
+    lacks = ~readings.has_score
+    m = len(levels)
+    kinds = [lacks & readings.truth, lacks & ~readings.truth]
+    counts = [np.bincount(modality[kind], minlength=m) for kind in kinds]
+    return tuple(int(count) for count in np.concatenate(counts))
 
 
 def _not_estimable(asked: AskedOfTable, lacking: Lacking, named: Named) -> list[Row]:

@@ -19,6 +19,7 @@ _ORDER = (
     *("sensitivity", "specificity", "ppv", "npv", "accuracy", *_RATIOS),
     *("balanced_accuracy", "f1", "prevalence"),
 )
+_MINUS = "\u00a0-\u00a0"
 _LARGEST = "largest gap"
 
 
@@ -119,28 +120,41 @@ def _value(context: Context, row: Record) -> Runs:
 
 
 def _areas(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
-    """Return areas, whole and in part, of each modality, by each way to make the interval."""
+    """Return areas, whole and in part, of each modality; other intervals stand in columns."""
     words = context.words
     columns = (
         Column(words("tables.col_estimate"), width=2.6),
-        Column(words("roc.col_modality"), width=1.4),
-        Column(words("tables.col_value"), "right", width=2.2),
-        Column(words("tables.col_how"), width=2.4),
+        Column(words("roc.col_modality"), width=1.2),
+        Column(words("roc.col_logit"), "right", width=2.2),
+        Column(words("roc.col_wald"), "right", width=1.6),
+        Column(words("roc.col_bootstrap"), "right", width=1.6),
         Column(words("roc.col_cases"), "right", width=1.2),
     )
     found = [row for row in rows if row["estimate_name"] in _AREAS and row["target"] is None]
-    body = tuple(
-        (
-            runs(_named(context, row)),
-            runs(row["arm"] or ""),
-            _value(context, row),
-            runs(_how(context, row) or str(row["note"] or "")),
-            _cases(context, row),
-        )
-        for row in sorted(found, key=_place)
-    )
+    by = {(*_place(row), row["arm"], _way(row)): row for row in reversed(found)}
+    body = []
+    for key in sorted({key[:-1] for key in by}, key=lambda key: (key[:-1], str(key[-1]))):
+        ways = {way: by.get((*key, way)) for way in ("logit", "wald", "bootstrap")}
+        first = ways["logit"] or ways["wald"] or ways["bootstrap"]
+        if first is None:
+            continue
+        others = [_limits(context, ways[way]) for way in ("wald", "bootstrap")]
+        name, arm = runs(_named(context, first)), runs(first["arm"] or "")
+        body.append((name, arm, _value(context, first), *others, _cases(context, first)))
     caption, note = words("roc.areas_caption", id=analysis.id), words.line("roc.areas_note")
-    return Table(f"table_{analysis.id}", caption, columns, body, note, small=True)
+    return Table(f"table_{analysis.id}", caption, columns, tuple(body), note, small=True)
+
+
+def _way(row: Record) -> str:
+    """Say which column the interval of an area stands in."""
+    if row["se_method"] == "bootstrap":
+        return "bootstrap"
+    return "wald" if row["ci_method"] == "wald" else "logit"
+
+
+def _limits(context: Context, row: Record | None) -> Runs:
+    is_there = row is not None and row["status"] != "not_estimable"
+    return context.interval(row, _three) if row is not None and is_there else runs(numbers.DASH)
 
 
 def _place(row: Record) -> tuple[object, ...]:
@@ -205,7 +219,7 @@ def _gaps(context: Context, analysis: Analysis, kind: str, rows: Iterable[Record
 
 
 def _pair(context: Context, row: Record) -> str:
-    pair = f"{row['target']} - {row['comparator']}"
+    pair = f"{row['target']}{_MINUS}{row['comparator']}"
     if row["stratum_name"] is not None:
         pair = f"{row['stratum_name']}: {pair}"
     parts = [pair, row["arm"] or ""]
@@ -237,7 +251,7 @@ def _tests(context: Context, analysis: Analysis, rows: list[Record]) -> Table:
     body = tuple(
         (
             runs(_test(context, row)),
-            runs(f"{_term(context, row)}: {row['target']} - {row['comparator']}"),
+            runs(f"{_term(context, row)}: {row['target']}{_MINUS}{row['comparator']}"),
             (context.number(row, "statistic", numbers.decimals),),
             (context.number(row, "p_value", numbers.p_value),),
         )
