@@ -18,7 +18,9 @@ from tasks.analysis.readings.centres_out import leave_one_centre_out
 from tasks.analysis.readings.decision_curve import decision_curve
 from tasks.analysis.readings.latent import latent_class
 from tasks.analysis.readings.mrmc import reader_study
+from tasks.analysis.readings.operating_point import operating_point
 from tasks.analysis.readings.reading_time import reading_times
+from tasks.analysis.readings.roc import roc
 from tasks.analysis.readings.verification import verification_bias
 from tasks.analysis.sensitivity import sensitivity_rows
 from tasks.analysis.table_asked import AskedOfTable, Row, events_of, outcome_sd
@@ -98,6 +100,8 @@ METHODS: Mapping[str, Mapping[str, TableMethod]] = {
     },
     "reading_table": {
         "accuracy": accuracy,
+        "roc": roc,
+        "operating_point": operating_point,
         "mrmc": reader_study,
         "agreement": reader_agreement,
         "reading_time": reading_times,

@@ -15,6 +15,7 @@
 - Predictions in one stratum are withheld where it, or all others together, has few rows, few
   with the event or few without.
 - Points, groups and bins of scores: see `disclosure_points`.
+- Points of ROC curves are shown where k cases of either truth lie between any two of them.
 - Steps of attrition are shown where they lie 0 or at least k from every count that is shown.
 """
 
@@ -30,6 +31,7 @@ from tasks.core.disclosure_levels import hide_contrasts, hide_rare_levels
 from tasks.core.disclosure_missing import hide_complete_cases
 from tasks.core.disclosure_notes import safe_notes
 from tasks.core.disclosure_points import hide_thin_points, is_part
+from tasks.core.disclosure_roc import thin_roc
 from tasks.core.disclosure_series import hide_small_periods
 from tasks.core.errors import Message
 from tasks.core.results import BEHIND, OBSERVED_MEAN, withheld
@@ -76,7 +78,7 @@ def release_tables(
     kept = hide_rare_levels(
         hide_complete_cases(hide_small_periods(hide_thin_points(kept, k), k), k), k
     )
-    kept = hide_contrasts(_thinned(kept, k))
+    kept = thin_roc(hide_contrasts(_thinned(kept, k)), k)
     shown = _shown_attrition(attrition, kept, k)
     messages = _messages(estimates, kept, k)
     kept = [r for r in kept if r["status"] != "suppressed" or r.get("term") not in _TELL_DAYS]

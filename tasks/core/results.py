@@ -77,6 +77,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     ),
     "validation": tuple(
         "sensitivity specificity ppv npv lr_positive lr_negative accuracy balanced_accuracy f1 "
+        "partial_auc_difference operating_threshold "
         "prevalence auc partial_auc auc_difference sensitivity_difference specificity_difference "
         "diagnostic_odds_ratio net_benefit net_intervention_avoided calibration_slope "
         "calibration_intercept brier ici eci oe_ratio verified_fraction failure_rate "
@@ -144,6 +145,10 @@ POINT = "point"
 then those that are not, none or k. Points are shown together, where none tells of few."""
 PART = "part"
 """Another: that a row is one of the parts that add up to what the other rows are of."""
+ROC_COUNTS = "roc_counts"
+"""Another: of points of ROC curves, diseased and healthy cases at or above each, and of all."""
+ASIDE = "aside"
+"""Another: counts of cases that a row counts otherwise than the study does; few withhold it."""
 LEVELS = "levels"
 """Another: by use (`terms`, `balance`), rows with each level of a column, as counts by column."""
 

@@ -11,7 +11,7 @@ Never for nearest-neighbour matching: the bootstrap of matched estimates is not 
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -81,8 +81,29 @@ def multinomial_weights(n_units: int, count: int, plan: Plan, block: int) -> Flo
     return np.ascontiguousarray(times.reshape(count, n_units).T, dtype=np.float64)
 
 
+def stratified_weights(strata: IntArray, count: int, plan: Plan, block: int) -> FloatArray:
+    """The same within strata of units, whose sizes each resample keeps, shape (n_units, count).
+
+    Args:
+        strata: Number of the stratum of each unit, shape (n_units,).
+        count: Resamples of the block.
+        plan: Seed and name; each stratum draws by itself.
+        block: Number of the block.
+    """
+    weights = np.empty((strata.size, count))
+    for stratum in np.unique(strata):
+        mine = np.flatnonzero(strata == stratum)
+        own = replace(plan, name=f"{plan.name}/stratum {stratum}")
+        weights[mine] = multinomial_weights(mine.size, count, own, block)
+    return weights
+
+
 def resample(
-    statistic: Statistic, n_units: int, plan: Plan, progress: Progress | None = None
+    statistic: Statistic,
+    n_units: int,
+    plan: Plan,
+    progress: Progress | None = None,
+    strata: IntArray | None = None,
 ) -> Resampled:
     """Compute statistics in each resample of units; a row of NaN is a resample that failed.
 
@@ -93,6 +114,7 @@ def resample(
         n_units: Persons, or clusters where units are not independent.
         plan: Replicates, seed, name and threads.
         progress: Called with the resamples done so far and in all, after each block.
+        strata: Number of the stratum of each unit, shape (n_units,), whose sizes are kept.
 
     Returns:
         The same values for any number of threads.
@@ -106,6 +128,8 @@ def resample(
 
     def compute(number: int) -> FloatArray:
         count = min(size, plan.replicates - begins[number])
+        if strata is not None:
+            return statistic(stratified_weights(strata, count, plan, number))
         return statistic(multinomial_weights(n_units, count, plan, number))
 
     found: list[FloatArray] = []

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from tests.bench.peers import OURS, PEERS, R_CALLS, r_is_installed
+from tests.bench.peers import OURS, PEERS, R_CALLS, R_PACKAGES, r_is_installed
 
 SIZES = (10_000, 100_000, 1_000_000)
 ROUNDS, R_MOST = 3, 1_000_000
@@ -37,7 +37,8 @@ def bench_estimators(sizes=SIZES):
 
 def _peers(task, n):
     names = [name for name, peer in PEERS.get(task, {}).items() if n <= peer.most]
-    is_asked = r_is_installed() and task in R_CALLS and n <= R_MOST
+    is_asked = task in R_CALLS and n <= R_MOST
+    is_asked = is_asked and r_is_installed(R_PACKAGES.get(task, "survival"))
     return [*names, "R"] if is_asked else names
 
 

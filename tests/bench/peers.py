@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from scipy import sparse
 
 MANY = 1_000_000
 SPARSE = "propensity, 5,000 sparse, L1 by ten folds"
+DELONG = "two paired areas under the curve, DeLong"
+RESAMPLED = "two paired areas, 2,000 resamples"
 BOOTSTRAP = "Cox, 10 covariates, 1,000 resamples"
 
 
@@ -58,6 +60,13 @@ class Data:
         logit = matrix[:, :40] @ np.linspace(-1, 1, 40)
         return matrix, rng.random(n) < 1 / (1 + np.exp(-logit))
 
+    @property
+    def read_twice(self):
+        """Two scores of the same cases, one under the other: score, arm as the truth, case, reader."""
+        n = self.arm.size
+        scores = np.concatenate([self.x[:, 9], self.x[:, 8]])
+        return scores, np.tile(self.arm, 2), np.tile(np.arange(n), 2), np.repeat([0, 1], n)
+
     def frame(self, *more):
         made = pd.DataFrame(self.x, columns=[f"x{i}" for i in range(self.x.shape[1])])
         made = made.assign(t=self.time, e=self.event)
@@ -69,6 +78,8 @@ def _ours(task):
     from tasks.stats.competing_risks import cumulative_incidence
     from tasks.stats.cox import cox
     from tasks.stats.cox_bootstrap import cox_bootstrap
+    from tasks.stats.diagnostic.roc import WHOLE, area_gap, areas
+    from tasks.stats.diagnostic.roc_bootstrap import area_of, resampled_curves
     from tasks.stats.gray_test import gray_test
     from tasks.stats.log_rank import log_rank
     from tasks.stats.logistic import logistic
@@ -90,6 +101,10 @@ def _ours(task):
         BOOTSTRAP: lambda d: cox_bootstrap(d.time, d.event, d.x, Plan(1000, 1, "bench")),
         "propensity, 50 dense": lambda d: logistic(d.x, d.arm),
         SPARSE: lambda d: sparse_score(*d.sparse),
+        DELONG: lambda d: area_gap(areas(*d.read_twice), 1, 0),
+        RESAMPLED: lambda d: resampled_curves(
+            *d.read_twice, [area_of(WHOLE)], Plan(2000, 1, "bench")
+        ),
         "Gray's test": lambda d: gray_test(d.time, d.cause, d.arm),
         "matching 1:1, caliper": lambda d: match_nearest(
             d.x[:, :10] @ np.linspace(-0.3, 0.3, 10), d.arm
@@ -111,8 +126,10 @@ OURS = {
         "Cox, 20 strata",
         "propensity, 50 dense",
         "matching 1:1, caliper",
+        DELONG,
     )
 }
+OURS[RESAMPLED] = Maker(lambda d: _ours(RESAMPLED)(d), 10_000)
 OURS[SPARSE] = Maker(lambda d: _ours(SPARSE)(d), 10_000)
 OURS[BOOTSTRAP] = Maker(lambda d: _ours(BOOTSTRAP)(d), 10_000)
 FIFTY = ("Cox, 50 covariates", "propensity, 50 dense")
@@ -276,7 +293,10 @@ PEERS = {
     "matching 1:1, caliper": {"tree and loop": Maker(_sklearn_match, 100_000)},
 }
 
+_CURVES = "roc(d$arm, d$x9, direction = '<'), roc(d$arm, d$x8, direction = '<')"
 R_CALLS = {
+    DELONG: f"roc.test({_CURVES}, method = 'delong')",
+    RESAMPLED: f"roc.test({_CURVES}, method = 'bootstrap', boot.n = 2000, progress = 'none')",
     "Kaplan-Meier": "survfit(Surv(t, e) ~ 1, d)",
     "log-rank": "survdiff(Surv(t, e) ~ arm, d)",
     "Aalen-Johansen with variance": "survfit(Surv(t, factor(cause)) ~ 1, d)",
@@ -290,11 +310,20 @@ R_CALLS = {
     ),
     "propensity, 50 dense": "glm(arm ~ {x}, binomial, d)",
 }
-"""What R is asked, with package survival; {x} are the covariates."""
+"""What R is asked, with packages survival and pROC; {x} are the covariates."""
 
 
-def r_is_installed():
-    return shutil.which("Rscript") is not None
+R_PACKAGES = {DELONG: "pROC", RESAMPLED: "pROC"}
+"""What a call needs besides survival."""
+
+
+@cache
+def r_is_installed(package="survival"):
+    """Whether R is there, with a package."""
+    if shutil.which("Rscript") is None:
+        return False
+    asked = f"quit(status = !requireNamespace('{package}', quietly = TRUE))"
+    return subprocess.run(["Rscript", "-e", asked], check=False).returncode == 0
 
 
 def measure(task, name, n):
@@ -323,7 +352,7 @@ def by_r(task, data):
         data.frame("arm", "site", "cause").astype(float).to_csv(file, index=False)
         call = R_CALLS[task].format(x=" + ".join(columns))
         script = (
-            f"suppressMessages(library(survival)); d <- read.csv('{file}'); invisible(gc(reset = TRUE));"
+            f"suppressMessages(library({R_PACKAGES.get(task, 'survival')})); d <- read.csv('{file}'); invisible(gc(reset = TRUE));"
             f"b <- sum(gc()[, 6]); s <- system.time(invisible(capture.output({call})))[['elapsed']];"
             "cat('\\n', s, sum(gc()[, 6]) - b, '\\n')"
         )

@@ -61,11 +61,11 @@ def accuracy_of_tables(asked: AskedOfTable) -> list[Row]:
     values = asked.rows.values
     counts = np.column_stack([values[name] for name in ("tp", "fp", "fn", "tn")]).astype(np.int64)
     unit: dict[str, object] = {"unit_of_analysis": "case"}
-    made = _of_cells(asked, _table(counts.sum(axis=0)), unit)
+    made = measures_of(asked, _table(counts.sum(axis=0)), unit)
     label = next((name for name in ("site", "study") if name in values), None)
     for place in range(asked.rows.n if label else 0):
         named = {"stratum_name": label, "stratum_level": str(values[str(label)][place])}
-        made += _of_cells(asked, _table(counts[place]), unit | named)
+        made += measures_of(asked, _table(counts[place]), unit | named)
     return made
 
 
@@ -138,17 +138,26 @@ def _measured(
         cells = cells_of(is_positive[used], part.truth, units, modality, part.weights)
         for place, level in enumerate(levels):
             here = {"scenario": scenario, **named, "arm": level}
-            made += _of_cells(asked, cells, here, place, part.source.sampling == "case_control")
+            made += measures_of(asked, cells, here, place, part.source.sampling == "case_control")
     return made
 
 
-def _of_cells(
+def measures_of(
     asked: AskedOfTable,
     cells: Cells,
     named: Mapping[str, object],
     modality: int = 0,
     is_by_truth: bool = False,
 ) -> list[Row]:
+    """Return every measure of one modality.
+
+    Args:
+        asked: The analysis.
+        cells: Counts of all modalities.
+        named: Columns that all rows have.
+        modality: Which of them.
+        is_by_truth: Cases were drawn by their truth: measures of prevalence mean nothing.
+    """
     made = []
     for name in MEASURES:
         if is_by_truth and name in OF_PREVALENCE:

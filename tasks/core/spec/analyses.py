@@ -62,6 +62,8 @@ Method = Literal[
     "clone_censor_weight",
     "sequential_trials",
     "accuracy",
+    "roc",
+    "operating_point",
     "mrmc",
     "agreement",
     "reading_time",

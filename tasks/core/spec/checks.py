@@ -28,6 +28,7 @@ from tasks.core.spec.checks_outcomes import OUTCOME_CHECKS
 from tasks.core.spec.checks_parametric import PARAMETRIC_CHECKS
 from tasks.core.spec.checks_probabilities import PROBABILITY_CHECKS
 from tasks.core.spec.checks_readings import READING_CHECKS
+from tasks.core.spec.checks_roc import ROC_CHECKS
 from tasks.core.spec.checks_sensitivity import SENSITIVITY_CHECKS
 from tasks.core.spec.checks_survival_effects import SURVIVAL_EFFECT_CHECKS
 from tasks.core.spec.checks_tables import TABLE_CHECKS
@@ -221,6 +222,7 @@ CHECKS: tuple[Check, ...] = (
     *CENTRE_CHECKS,
     *VERIFICATION_CHECKS,
     *PROBABILITY_CHECKS,
+    *ROC_CHECKS,
     *OUTCOME_CHECKS,
     *TIME_CHECKS,
     *BOOTSTRAP_CHECKS,

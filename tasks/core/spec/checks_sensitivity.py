@@ -184,7 +184,7 @@ def _bias_can_be_analysed(spec: StudySpec) -> Iterator[Fault]:
 
 _LAWS_OF_HAZARDS = ("weibull_ph", "gompertz")
 _OF_EFFECTS = ("empirical_calibration", "e_value")
-OF_READINGS = ("accuracy", "accuracy_meta", "leave_one_centre_out")
+OF_READINGS = ("accuracy", "accuracy_meta", "leave_one_centre_out", "roc", "operating_point")
 """Methods that have subgroups of cases, or refuse them by themselves."""
 _DIFFERENCES = (
     "mean_difference",

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from tasks.core.spec.base import AS_TUPLE, Frozen
 from tasks.core.spec.probabilities import CalibrationOf, DecisionCurve
 from tasks.core.spec.reader_studies import AgreementOf, ReaderStudy
+from tasks.core.spec.roc import OperatingPoint, Roc
 from tasks.core.spec.sample_sizes import SampleSize
 from tasks.core.spec.verification import ImperfectReference, Verification
 
@@ -106,4 +107,11 @@ class ReadingKeys(Frozen):
     ] = None
     across_centres: Annotated[
         AcrossCentres | None, Field(description="How centres are pooled; glmm when left out.")
+    ] = None
+    roc: Annotated[
+        Roc | None, Field(description="Parts of ROC curves, and values at fixed ones.")
+    ] = None
+    operating_point: Annotated[
+        OperatingPoint | None,
+        Field(description="How a threshold is chosen, on which cases, and judged on which others."),
     ] = None

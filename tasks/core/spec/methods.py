@@ -418,6 +418,21 @@ RULES: Mapping[str, MethodRule] = {
         reads=("person_id", "modality", "site", "score", "output", "verified"),
         takes_weights=False,
     ),
+    "roc": MethodRule(
+        "auc",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("index_test", "hypothesis", "roc", "replicates", "seed", "bootstrap_interval"),
+        reads=(*_WHOSE, "score", "output", "verified"),
+    ),
+    "operating_point": MethodRule(
+        "operating_threshold",
+        kinds=("reading_table",),
+        outcome="none",
+        keys=("index_test", "hypothesis", "operating_point", "replicates", "seed"),
+        table_needs=("operating_point", "seed"),
+        reads=(*_WHOSE, "score", "output", "verified"),
+    ),
 }
 
 

@@ -199,6 +199,8 @@ def _names_of_readings(source: ReadingTable, analysis: Analysis) -> Iterator[str
     wanted -= {"truth", "verified"} if is_followed else {"event", "time_days"}
     yield from (field.name for field in role_fields(source) if field.name in wanted)
     named = (*analysis.subgroups, *((analysis.by,) if analysis.by else ()))
+    if analysis.operating_point is not None:
+        named = (*named, analysis.operating_point.set)
     if "verification_covariates" in wanted:
         named = (*named, *source.roles.verification_covariates)
     yield from (f"x_{name}" for name in (*named, *columns_in(analysis.parsed_terms)))

@@ -20,7 +20,15 @@ _WITH_WEIGHTS = (
     "rmst",
     "cumulative_incidence",
 )
-_WITHOUT_ADJUSTMENT = ("describe", "accuracy", "mrmc", "agreement", "reading_time")
+_WITHOUT_ADJUSTMENT = (
+    "describe",
+    "accuracy",
+    "roc",
+    "operating_point",
+    "mrmc",
+    "agreement",
+    "reading_time",
+)
 _MEASURES = {
     "cox": "hazard_ratio",
     "fine_gray": "subdistribution_hazard_ratio",

@@ -33,6 +33,7 @@ from tasks.report.sections.table_parametric import PARAMETRIC, parametric_blocks
 from tasks.report.sections.table_probabilities import calibration_blocks, decision_blocks
 from tasks.report.sections.table_readers import agreement_blocks, reader_blocks
 from tasks.report.sections.table_readings import accuracy_blocks
+from tasks.report.sections.table_roc import operating_blocks, roc_blocks
 from tasks.report.sections.table_series import is_line, series_figures
 
 _FIT = ("test", "log_likelihood", "aic", "bic", "concordance")
@@ -73,6 +74,8 @@ _WRITTEN: Mapping[str, Callable[[Context, Analysis, list[Record]], list[Block]]]
     PARAMETRIC: parametric_blocks,
     META: meta_blocks,
     "accuracy": accuracy_blocks,
+    "roc": roc_blocks,
+    "operating_point": operating_blocks,
     "mrmc": reader_blocks,
     "reading_time": reader_blocks,
     "agreement": agreement_blocks,
